@@ -1,0 +1,176 @@
+//! Where the backbone runs, and in which precision.
+
+use std::{fmt, str::FromStr};
+
+use candle_core::{DType, Device};
+
+use super::EngineError;
+
+/// The `--device` option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first CUDA device where this build and machine have one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device with this ordinal.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|ordinal| ordinal.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("`{text}` is not a device (auto, cpu, cuda:0)")),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => formatter.write_str("auto"),
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Cuda(ordinal) => write!(formatter, "cuda:{ordinal}"),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// [`EngineError::DeviceUnavailable`] for a CUDA device that this build or
+    /// machine does not have. `Auto` never fails: it takes the CPU then.
+    pub fn open(self) -> Result<Device, EngineError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Auto => Ok(open_cuda(0).unwrap_or(Device::Cpu)),
+            Self::Cuda(ordinal) => {
+                open_cuda(ordinal).map_err(|reason| EngineError::DeviceUnavailable {
+                    device: self.to_string(),
+                    reason,
+                })
+            }
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(ordinal: usize) -> Result<Device, String> {
+    Device::new_cuda(ordinal)
+        .map_err(|error| format!("{error} (check `nvidia-smi`, or use --device cpu)"))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(_ordinal: usize) -> Result<Device, String> {
+    Err("this build has no CUDA support (build with --features cuda, or use --device cpu)".into())
+}
+
+/// How a device is named to the user: `cpu`, `cuda:0`.
+pub fn device_name(device: &Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+/// Arithmetic of the backbone: the `--precision` option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit IEEE floats; GPU only.
+    F16,
+    /// 16-bit brain floats; GPU only.
+    Bf16,
+}
+
+impl Precision {
+    /// Name in options and in the fingerprint.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// The tensor type on `device`.
+    ///
+    /// # Errors
+    /// [`EngineError::PrecisionUnavailable`] for 16-bit floats on a CPU, which
+    /// computes them slower and less exactly than f32.
+    pub fn dtype(self, device: &Device) -> Result<DType, EngineError> {
+        match self {
+            Self::F32 => Ok(DType::F32),
+            _ if device.is_cpu() => Err(EngineError::PrecisionUnavailable {
+                precision: self.as_str().to_owned(),
+                device: device_name(device),
+            }),
+            Self::F16 => Ok(DType::F16),
+            Self::Bf16 => Ok(DType::BF16),
+        }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "f16" => Ok(Self::F16),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(format!("`{text}` is not a precision (f32, f16, bf16)")),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_names_round_trip_and_others_are_refused() {
+        for name in ["auto", "cpu", "cuda:1"] {
+            assert_eq!(name.parse::<DeviceChoice>().unwrap().to_string(), name);
+        }
+        assert!("cuda:x".parse::<DeviceChoice>().is_err());
+        assert!("gpu".parse::<DeviceChoice>().is_err());
+    }
+
+    #[test]
+    fn half_precision_on_the_cpu_is_refused() {
+        let error = Precision::F16.dtype(&Device::Cpu).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "precision f16 is not available on cpu (use f32)"
+        );
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn cuda_without_the_feature_is_a_clear_error_and_auto_takes_the_cpu() {
+        let error = DeviceChoice::Cuda(0).open().unwrap_err().to_string();
+        assert!(error.contains("cuda:0") && error.contains("--features cuda"));
+        assert!(DeviceChoice::Auto.open().unwrap().is_cpu());
+    }
+}
