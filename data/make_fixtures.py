@@ -15,17 +15,13 @@ import argparse
 import io
 import json
 import shutil
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from encoders import encode, high_byte, orientation_exif, png16, ycck_jpeg
 from packages import SCIKIT_IMAGE, obtain, read_members
 from PIL import Image, ImageOps
 
-EXIF_ORIENTATION = 0x0112
-# PNG colour type of a channel count.
-PNG_COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}
 # Odd on purpose: subsampled chroma and 8x8 blocks do not fit.
 SIZE = (45, 31)
 
@@ -43,49 +39,6 @@ def photo(size: tuple[int, int]) -> Image.Image:
     (content,) = read_members(obtain(SCIKIT_IMAGE), lambda name: name == "skimage/data/chelsea.png").values()
     face = Image.open(io.BytesIO(content)).convert("RGB").crop((60, 20, 330, 206))
     return face.resize(size, Image.Resampling.BICUBIC)
-
-
-def encode(image: Image.Image, kind: str, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def png16(image: Image.Image, channels: int) -> bytes:
-    """A 16-bit PNG whose low bytes vary, to tell "take the high byte" from "round": Pillow itself writes none."""
-    width, height = image.size
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
-    rows = bytearray()
-    samples = image.convert(mode).tobytes()
-    for row in range(height):
-        rows.append(0)
-        for at in range(row * width * channels, (row + 1) * width * channels):
-            rows += bytes((samples[at], at * 37 % 256))
-    header = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOUR[channels], 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows), 9)), (b"IEND", b""))
-    body = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
-
-
-def high_byte(image: Image.Image) -> Image.Image:
-    """The upper bytes of a little-endian 16-bit grey image."""
-    return Image.frombytes("L", image.size, image.tobytes()[1::2])
-
-
-def ycck_jpeg(image: Image.Image, **options) -> bytes:
-    """A JPEG of CMYK pixels stored as YCCK, which Pillow reads but does not write.
-
-    The four planes are transformed here, written as if they were CMYK, and the transform byte of the Adobe marker is then
-    set to 2. Adobe stores inverted inks; Pillow inverts again when it writes, so it is handed the complement.
-    """
-    cyan, magenta, yellow, black = image.convert("CMYK").split()
-    luma_chroma = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr").split()
-    inverted_black = ImageOps.invert(black)
-    planes = [ImageOps.invert(plane) for plane in (*luma_chroma, inverted_black)]
-    content = bytearray(encode(Image.merge("CMYK", planes), "JPEG", **options))
-    marker = content.index(b"Adobe")
-    content[marker + 11] = 2
-    return bytes(content)
 
 
 def good_jpegs(base: Image.Image) -> list[Fixture]:
@@ -111,9 +64,8 @@ def oriented_jpegs() -> list[Fixture]:
     small = photo((24, 16))
     made = []
     for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[EXIF_ORIENTATION] = orientation
-        content = encode(small, "JPEG", quality=90, subsampling="4:4:4", exif=exif)
+        options = {"subsampling": "4:4:4", "exif": orientation_exif(orientation)}
+        content = encode(small, "JPEG", quality=90, **options)
         made.append(Fixture(f"exif-{orientation}.jpg", content, False))
     return made
 
