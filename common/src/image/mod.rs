@@ -1,41 +1,60 @@
-//! stub
-/// s
-#[derive(Clone, Debug, PartialEq)]
-pub enum Resize {
-    /// s
-    ShortSide(u32),
+//! From the bytes of an image file to the numbers a backbone takes.
+//!
+//! In: a whole file as bytes, whatever its name says. Out: [`RgbImage`]
+//! (interleaved RGB8, what Pillow's `Image.open(f).convert("RGB")` gives), then
+//! a normalised f32 `[3, crop, crop]` or `[crop, crop, 3]` tensor.
+//!
+//! Invariants: the result depends on the bytes and the options alone; no input
+//! panics or allocates more than its pixel cap allows; a damaged file is an
+//! error, never a half-grey picture.
+
+mod decode;
+mod error;
+mod jpeg;
+mod normalise;
+mod orientation;
+mod preprocess;
+mod raster;
+mod resize;
+
+pub use decode::{DEFAULT_MAX_PIXELS, DecodeOptions, decode_rgb};
+pub use error::{DecodeError, Format, UnknownName};
+pub use normalise::Layout;
+pub use orientation::ExifPolicy;
+pub use preprocess::{
+    IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Preprocess, PreprocessError, Resize,
+};
+pub use resize::Preprocessor;
+
+/// Which decoders and resizer made the pixels. Part of a cache's fingerprint:
+/// JPEG and lossy WebP decoders differ from each other by a few grey levels.
+pub const DECODER: &str =
+    "zune-jpeg 0.5.15, image 0.25.10, image-webp 0.2.4, fast_image_resize 6.1.0";
+
+/// Channels of every decoded image.
+pub(crate) const CHANNELS: usize = 3;
+
+/// A decoded picture: interleaved RGB, one byte a channel, rows from the top
+/// without padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RgbImage {
+    /// Columns, in pixels.
+    pub width: u32,
+    /// Rows, in pixels.
+    pub height: u32,
+    /// `[height, width, 3]` bytes.
+    pub pixels: Vec<u8>,
 }
-/// s
-#[derive(Clone, Debug, PartialEq)]
-pub enum Interpolation {
-    /// s
-    Bilinear,
-    /// s
-    Bicubic,
-}
-/// s
-#[derive(Clone, Debug, PartialEq)]
-pub struct Preprocess {
-    /// s
-    pub resize: Resize,
-    /// s
-    pub crop: u32,
-    /// s
-    pub interpolation: Interpolation,
-    /// s
-    pub mean: [f32; 3],
-    /// s
-    pub std: [f32; 3],
-}
-impl Preprocess {
-    /// s
-    pub fn imagenet() -> Self {
-        Self {
-            resize: Resize::ShortSide(256),
-            crop: 224,
-            interpolation: Interpolation::Bilinear,
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn decoder_identity_names_the_locked_versions() {
+        let lock = include_str!("../../../Cargo.lock");
+        for part in super::DECODER.split(", ") {
+            let (name, version) = part.split_once(' ').unwrap();
+            let entry = format!("name = \"{name}\"\nversion = \"{version}\"");
+            assert!(lock.contains(&entry), "Cargo.lock has no {name} {version}");
         }
     }
 }
