@@ -11,7 +11,7 @@ use super::{Difference, FormatVersion, PlanDifference};
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// The folder holds no `cache.json`.
-    #[error("cache `{}`: no `cache.json` here (make one with `extract run SOURCE --out {0}`)", .0.display())]
+    #[error("cache `{}`: no `cache.json` here (make one with `extract run SOURCE --out CACHE`)", .0.display())]
     NotFound(PathBuf),
 
     /// The folder for a new cache holds something else.

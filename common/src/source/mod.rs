@@ -15,7 +15,7 @@ mod table;
 
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -124,7 +124,7 @@ impl Source {
     /// # Errors
     /// When there is nothing at `path`, or neither a folder nor a `.csv` file.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let metadata = std::fs::metadata(path).map_err(|error| SourceError::at(path, error))?;
+        let metadata = fs::metadata(path).map_err(|error| SourceError::at(path, error))?;
         if metadata.is_dir() {
             return Ok(Self {
                 kind: Kind::Folder,
@@ -168,7 +168,18 @@ impl Source {
     /// When the file is missing or cannot be read.
     pub fn read(&self, uri: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
         bytes.clear();
-        File::open(self.root.join(uri))?.read_to_end(bytes)?;
+        let path = self.root.join(uri);
+        // Opening a pipe would wait for ever.
+        if !fs::metadata(&path)?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
+        }
+        File::open(path)?.read_to_end(bytes)?;
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,21 @@ pub(super) fn escaped(name: &OsStr) -> String {
     text
 }
 
+/// Why a file of this name cannot be read: names are UTF-8 in the plan.
+pub(super) fn problem_of(name: &OsStr) -> Option<String> {
+    name.to_str().is_none().then(|| {
+        "the file name is not UTF-8, its other bytes are shown as %XX (rename the file)".to_owned()
+    })
+}
+
+/// What an error calls a file that is not an image: its extension.
+pub(super) fn kind_of(name: &OsStr) -> String {
+    Path::new(name).extension().map_or_else(
+        || "without extension".to_owned(),
+        |extension| format!(".{}", escaped(extension)),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
