@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Difference, FormatVersion, PlanDifference};
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+
+use super::{Difference, FormatVersion, PartIndex, PlanDifference};
 
 /// Why a cache cannot be made, written, or read.
 #[derive(Debug, thiserror::Error)]
@@ -144,11 +147,15 @@ pub enum CacheError {
         value: f32,
     },
 
+    /// The settings contradict each other.
+    #[error("cannot make a cache: {0}")]
+    InvalidSetup(String),
+
     /// The caller broke the writer's protocol.
     #[error("part {part}: {problem}")]
     Protocol {
         /// The part.
-        part: u32,
+        part: PartIndex,
         /// What was expected and found.
         problem: String,
     },
@@ -179,6 +186,25 @@ impl CacheError {
             path: path.to_owned(),
             problem: problem.to_string(),
         }
+    }
+}
+
+/// The system's error inside an Arrow error, so that a full disk stays one.
+pub(super) fn arrow_io(error: ArrowError) -> io::Error {
+    match error {
+        ArrowError::IoError(_, source) => source,
+        other => io::Error::other(other),
+    }
+}
+
+/// The system's error inside a Parquet error.
+pub(super) fn parquet_io(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(source) => *source,
+            Err(other) => io::Error::other(other),
+        },
+        other => io::Error::other(other),
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Identity {
 pub struct Difference {
     /// Name of the field; `preprocessing.crop` for a nested one.
     pub field: String,
-    /// Value on the left side, as JSON; `none` where it is absent.
+    /// Value on the left side, as canonical JSON; `none` where it is absent.
     pub ours: String,
     /// Value on the right side.
     pub theirs: String,
@@ -67,12 +67,10 @@ impl fmt::Display for Difference {
 }
 
 impl Identity {
-    /// SHA-256 of the canonical JSON (keys sorted, no spaces): 64 hexadecimal
-    /// digits.
+    /// SHA-256 of the canonical JSON (keys sorted, no spaces, floats as f32): 64
+    /// hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        let mut text = String::new();
-        write_canonical(&self.to_value(), &mut text);
-        sha256_hex(text.as_bytes())
+        sha256_hex(canonical(&self.to_value()).as_bytes())
     }
 
     /// Every field in which `self` (ours) and `other` (theirs) differ, nested
@@ -93,6 +91,13 @@ impl Identity {
         // map here is a `Value`, whose keys are.
         serde_json::to_value(self).unwrap_or(Value::Null)
     }
+}
+
+/// JSON with sorted keys, no spaces, and floats in their shortest f32 form.
+fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
 }
 
 fn write_canonical(value: &Value, text: &mut String) {
@@ -121,14 +126,18 @@ fn write_canonical(value: &Value, text: &mut String) {
             }
             text.push(']');
         }
+        Value::Number(number) => match number.as_f64() {
+            // Recipes are f32; JSON readers may be off in a double's last digit.
+            Some(float) if number.is_f64() && (float as f32).is_finite() => {
+                text.push_str(&format!("{:?}", float as f32));
+            }
+            _ => text.push_str(&number.to_string()),
+        },
         scalar => text.push_str(&scalar.to_string()),
     }
 }
 
 fn compare(field: &str, ours: Option<&Value>, theirs: Option<&Value>, found: &mut Vec<Difference>) {
-    if ours == theirs {
-        return;
-    }
     if let (Some(Value::Object(left)), Some(Value::Object(right))) = (ours, theirs) {
         let only_right = right.keys().filter(|key| !left.contains_key(*key));
         for key in left.keys().chain(only_right) {
@@ -141,10 +150,83 @@ fn compare(field: &str, ours: Option<&Value>, theirs: Option<&Value>, found: &mu
         }
         return;
     }
-    let shown = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), Value::to_string);
-    found.push(Difference {
-        field: field.to_owned(),
-        ours: shown(ours),
-        theirs: shown(theirs),
-    });
+    let shown = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), canonical);
+    let (ours, theirs) = (shown(ours), shown(theirs));
+    if ours != theirs {
+        let field = field.to_owned();
+        found.push(Difference {
+            field,
+            ours,
+            theirs,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            backbone: "resnet18".to_owned(),
+            weights: "00".repeat(32),
+            layers: vec!["avgpool".to_owned()],
+            preprocessing: json!({"crop": 224, "mean": [0.485_f32, 0.456_f32, 0.406_f32]}),
+            exif: "ignore".to_owned(),
+            decoder: "zune-jpeg 0.5".to_owned(),
+            precision: "f32".to_owned(),
+            dtype: FeatureDtype::F32,
+            views: 1,
+            augment: None,
+            seed: None,
+        }
+    }
+
+    #[test]
+    fn fingerprint_is_the_same_for_ever() {
+        // A change here makes every existing cache foreign.
+        assert_eq!(
+            canonical(&identity().to_value()),
+            format!(
+                r#"{{"backbone":"resnet18","decoder":"zune-jpeg 0.5","dtype":"f32","exif":"ignore","layers":["avgpool"],"precision":"f32","preprocessing":{{"crop":224,"mean":[0.485,0.456,0.406]}},"views":1,"weights":"{}"}}"#,
+                "00".repeat(32)
+            )
+        );
+    }
+
+    #[test]
+    fn fingerprint_ignores_the_order_of_keys_and_survives_a_file() {
+        let original = identity();
+        let mut other = identity();
+        other.preprocessing = json!({"mean": [0.485_f32, 0.456_f32, 0.406_f32], "crop": 224});
+        assert_eq!(original.fingerprint(), other.fingerprint());
+        assert_eq!(original.differences(&other), []);
+        let text = serde_json::to_string_pretty(&original).unwrap();
+        let back: Identity = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.fingerprint(), original.fingerprint());
+    }
+
+    #[test]
+    fn differences_name_nested_and_absent_fields_with_both_values() {
+        let mut other = identity();
+        other.backbone = "resnet50".to_owned();
+        other.preprocessing["crop"] = json!(256);
+        other.seed = Some(3);
+        let shown: Vec<_> = identity()
+            .differences(&other)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                r#"backbone is "resnet18", not "resnet50""#,
+                "preprocessing.crop is 224, not 256",
+                "seed is none, not 3",
+            ]
+        );
+        assert_ne!(identity().fingerprint(), other.fingerprint());
+    }
 }

@@ -5,6 +5,8 @@ use std::{fmt, mem::size_of};
 use half::f16;
 use serde::{Deserialize, Serialize};
 
+use super::commit::RECORDS_FOLDER;
+
 /// Number type that features are stored in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -100,7 +102,7 @@ impl Layer {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if self.name.is_empty()
             || self.name.starts_with('.')
-            || self.name == "parts"
+            || self.name == RECORDS_FOLDER
             || !self.name.chars().all(allowed)
         {
             return Err(format!("layer name `{}` cannot be a folder's", self.name));

@@ -1,10 +1,10 @@
 //! `cache.json`: what a cache holds and how it is laid out.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, fs, io, ops::Range, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CacheError, FileFormat, Identity, Layer};
+use super::{CacheError, FileFormat, Identity, Layer, PartIndex};
 
 /// Name of the manifest in the cache's folder.
 pub(super) const MANIFEST_FILE: &str = "cache.json";
@@ -55,6 +55,12 @@ impl Manifest {
         self.layers.iter().find(|layer| layer.name == name)
     }
 
+    /// Plan rows of a part; empty behind the last one.
+    pub fn rows_of(&self, part: PartIndex) -> Range<u64> {
+        let start = u64::from(part.0) * u64::from(self.part_rows);
+        start.min(self.rows)..(start + u64::from(self.part_rows)).min(self.rows)
+    }
+
     /// Number of parts: `rows / part_rows`, rounded up.
     pub fn part_count(&self) -> u32 {
         // `load` and `create_or_resume` refuse plans of more than u32::MAX parts.
@@ -93,7 +99,8 @@ impl Manifest {
         bytes
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Checks everything that can be checked without looking at other files.
+    pub(super) fn check(&self) -> Result<(), String> {
         let expected = self.identity.fingerprint();
         if self.fingerprint != expected {
             return Err(format!(
@@ -118,6 +125,19 @@ impl Manifest {
             return Err(format!(
                 "layers {names:?} are not the identity's {:?}",
                 self.identity.layers
+            ));
+        }
+        if self.identity.views == 0 {
+            return Err("0 views of each image".to_owned());
+        }
+        if let Some(layer) = self
+            .layers
+            .iter()
+            .find(|layer| layer.dtype != self.identity.dtype)
+        {
+            return Err(format!(
+                "layer `{}` is {}, the identity's dtype {}",
+                layer.name, layer.dtype, self.identity.dtype
             ));
         }
         self.layers.iter().try_for_each(Layer::check)
