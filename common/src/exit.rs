@@ -1,5 +1,20 @@
 //! Exit codes of both binaries, in one place.
 
+use std::error::Error;
+
+use crate::{
+    backbone::{
+        LoadError, UnknownStage,
+        registry::UnknownBackbone,
+        weights::{WeightError, hub::HubError},
+    },
+    cache::CacheError,
+    embed::EmbedderError,
+    engine::EngineError,
+    image::PreprocessError,
+    source::SourceError,
+};
+
 /// Why a run ended, as the shell sees it.
 ///
 /// | code | meaning |
@@ -41,5 +56,59 @@ pub enum Exit {
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+/// A combination of options that makes no sense; the message says what would.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// The message of an error with its causes, on one line, and how the process
+/// is to exit. `own` classifies the error types of the calling program.
+pub fn report(
+    error: &(dyn Error + 'static),
+    own: impl Fn(&(dyn Error + 'static)) -> Option<Exit>,
+) -> (String, Exit) {
+    let mut message = String::new();
+    let mut exit = None;
+    for cause in causes(error) {
+        let text = cause.to_string();
+        // A transparent error repeats its source.
+        if !message.ends_with(&text) {
+            if !message.is_empty() {
+                message.push_str(": ");
+            }
+            message.push_str(&text);
+        }
+        exit = exit.or_else(|| own(cause)).or_else(|| classify(cause));
+    }
+    (message, exit.unwrap_or(Exit::Failure))
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
+    if let Some(error) = error.downcast_ref::<CacheError>() {
+        return Some(error.exit());
+    }
+    if let Some(error) = error.downcast_ref::<EngineError>() {
+        return Some(error.exit());
+    }
+    let is_usage = error.is::<UsageError>()
+        || error.is::<UnknownBackbone>()
+        || error.is::<UnknownStage>()
+        || error.is::<PreprocessError>();
+    let is_input = error.is::<SourceError>()
+        || error.is::<LoadError>()
+        || error.is::<WeightError>()
+        || error.is::<HubError>()
+        || error.is::<EmbedderError>();
+    match (is_usage, is_input) {
+        (true, _) => Some(Exit::Usage),
+        (_, true) => Some(Exit::Input),
+        _ => None,
     }
 }

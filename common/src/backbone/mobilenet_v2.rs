@@ -77,3 +77,46 @@ fn conv_norm_relu6(feature: usize, channels: [usize; 2], kernel: usize) -> Conv 
         activation: Activation::Relu6,
     }
 }
+
+/// Before its 0.12 release torchvision numbered the layers of a block in one
+/// sequence, activations included: `conv.1.0` (the depthwise convolution behind
+/// an expansion) was `conv.3`.
+pub(super) fn older_name(name: &str) -> String {
+    let Some((block, inner)) = name.split_once(".conv.") else {
+        return name.to_owned();
+    };
+    let parts: Vec<&str> = inner.split('.').collect();
+    let [first, rest @ ..] = parts.as_slice() else {
+        return name.to_owned();
+    };
+    let first: usize = first.parse().unwrap_or(0);
+    let (number, tensor) = match rest {
+        // Inside a convolution-norm-activation triple.
+        [inner, tensor] => (3 * first + inner.parse().unwrap_or(0), tensor),
+        // The projection follows one or two triples, its norm comes next.
+        [tensor] if block == "features.1" => (2 + first, tensor),
+        [tensor] => (4 + first, tensor),
+        _ => return name.to_owned(),
+    };
+    format!("{block}.conv.{number}.{tensor}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_names_number_a_block_in_one_sequence() {
+        for (name, older) in [
+            ("features.0.0.weight", "features.0.0.weight"),
+            ("features.1.conv.0.1.bias", "features.1.conv.1.bias"),
+            ("features.1.conv.1.weight", "features.1.conv.3.weight"),
+            ("features.1.conv.2.bias", "features.1.conv.4.bias"),
+            ("features.2.conv.1.0.weight", "features.2.conv.3.weight"),
+            ("features.2.conv.2.weight", "features.2.conv.6.weight"),
+            ("features.2.conv.3.bias", "features.2.conv.7.bias"),
+        ] {
+            assert_eq!(older_name(name), older);
+        }
+    }
+}

@@ -7,6 +7,7 @@
 
 mod efficientnet_lite0;
 mod inverted_residual;
+mod load;
 mod mobilenet_v2;
 mod network;
 mod parameters;
@@ -14,8 +15,9 @@ pub mod registry;
 mod resnet;
 pub mod weights;
 
+pub use load::{LoadError, Loaded};
 pub use network::{
     Activation, Conv, Network, NetworkBuilder, Node, Norm, Op, Padding, Pool, Shape, Stage,
     UnknownStage, ValueId,
 };
-pub use parameters::{NormParameters, Parameter, Parameters};
+pub use parameters::{NormParameters, Parameters};

@@ -3,16 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::{Conv, Network, Op, weights};
-
-/// A tensor that a network needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameter {
-    /// Name in the weight file, as torchvision's `state_dict` has it.
-    pub name: String,
-    /// Dimensions.
-    pub shape: Vec<usize>,
-}
+use super::{
+    Conv, Network, Op,
+    weights::{Parameter, tensor_digest},
+};
 
 /// The four tensors of a batch normalisation, `[C]` each.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +140,7 @@ impl Parameters {
             tensors.insert(parameter.name.clone(), read(&parameter)?);
             order.push(parameter);
         }
-        let digest = weights::digest(order.iter().map(|parameter| {
+        let digest = tensor_digest(order.iter().map(|parameter| {
             let values = tensors[&parameter.name].as_slice();
             (parameter.name.as_str(), parameter.shape.as_slice(), values)
         }));

@@ -4,7 +4,7 @@
 use super::{
     Network,
     efficientnet_lite0::efficientnet_lite0,
-    mobilenet_v2::mobilenet_v2,
+    mobilenet_v2::{mobilenet_v2, older_name as mobilenet_v2_older_name},
     resnet::{Block, resnet},
 };
 use crate::image::{Interpolation, Preprocess, Resize};
@@ -21,6 +21,8 @@ pub struct Entry {
     pub origin: &'static str,
     /// Weights compiled into the program: a safetensors file.
     pub embedded: Option<&'static [u8]>,
+    /// An older name of a tensor, for files that predate the network's names.
+    pub(super) older_name: fn(&str) -> String,
     network: fn() -> Network,
     preprocess: fn() -> Preprocess,
 }
@@ -78,21 +80,12 @@ static ENTRIES: &[Entry] = &[
         embedded: Some(include_bytes!(
             "../../../data/weights/efficientnet-lite0.safetensors"
         )),
+        older_name: str::to_owned,
         network: efficientnet_lite0,
         preprocess: efficientnet_lite0_preprocess,
     },
-    from_file(
-        "mobilenet-v2",
-        TORCHVISION_V1,
-        mobilenet_v2,
-        Preprocess::imagenet,
-    ),
-    from_file(
-        "mobilenet-v2.v2",
-        TORCHVISION_V2,
-        mobilenet_v2,
-        imagenet_232,
-    ),
+    mobilenet("mobilenet-v2", TORCHVISION_V1, Preprocess::imagenet),
+    mobilenet("mobilenet-v2.v2", TORCHVISION_V2, imagenet_232),
     from_file("resnet18", TORCHVISION_V1, resnet18, Preprocess::imagenet),
     from_file("resnet18.a1", "timm resnet18.a1_in1k", resnet18, timm_a1),
     from_file("resnet34", TORCHVISION_V1, resnet34, Preprocess::imagenet),
@@ -114,8 +107,20 @@ const fn from_file(
         name,
         origin,
         embedded: None,
+        older_name: str::to_owned,
         network,
         preprocess,
+    }
+}
+
+const fn mobilenet(
+    name: &'static str,
+    origin: &'static str,
+    preprocess: fn() -> Preprocess,
+) -> Entry {
+    Entry {
+        older_name: mobilenet_v2_older_name,
+        ..from_file(name, origin, mobilenet_v2, preprocess)
     }
 }
 

@@ -8,6 +8,8 @@ use std::{
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
+use crate::exit::Exit;
+
 use super::{Difference, FormatVersion, PartIndex, PlanDifference};
 
 /// Why a cache cannot be made, written, or read.
@@ -214,4 +216,17 @@ fn listed(differences: &[Difference]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+impl CacheError {
+    /// How a process that meets the error is to exit.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Mismatch { .. } | Self::Setting { .. } | Self::SourceChanged { .. } => {
+                Exit::Mismatch
+            }
+            Self::Io { .. } | Self::Protocol { .. } => Exit::Failure,
+            _ => Exit::Input,
+        }
+    }
 }

@@ -25,7 +25,7 @@ use parquet::{
 };
 
 use super::{
-    CacheError, FeatureDtype, FileFormat, FileRecord, Layer,
+    FeatureDtype, FileFormat, FileRecord, Layer,
     error::{arrow_io, parquet_io},
     schema::{self, COLUMNS, ITEM},
 };

@@ -9,7 +9,7 @@ pub mod reference;
 
 use thiserror::Error;
 
-use crate::backbone::Shape;
+use crate::{backbone::Shape, exit::Exit};
 
 /// A stage whose activations are emitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,4 +74,14 @@ pub enum EngineError {
         /// Columns.
         width: usize,
     },
+}
+
+impl EngineError {
+    /// How a process that meets the error is to exit.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::DeviceUnavailable { .. } | Self::PrecisionUnavailable { .. } => Exit::Device,
+            Self::Compute(_) | Self::InputLength { .. } => Exit::Failure,
+        }
+    }
 }

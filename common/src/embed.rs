@@ -1,0 +1,272 @@
+//! From image bytes to features: decoder, preprocessing and backbone as one
+//! piece, the same for extraction and prediction.
+//!
+//! In: the bytes of image files. Out: one row of f32 a layer and image. The
+//! result depends on the bytes and the [`Embedder`]'s identity alone.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use candle_core::Device;
+
+use crate::{
+    backbone::{
+        LoadError, Loaded, UnknownStage,
+        registry::Entry,
+        weights::hub::{HubError, HubFile, Progress},
+    },
+    cache::{FeatureDtype, Identity},
+    engine::{
+        EngineError, Executor, Layer,
+        device::{DeviceChoice, Precision, device_name},
+        reference::{BuildError, Placement, Reference},
+    },
+    image::{
+        DECODER, DecodeError, DecodeOptions, Layout, Preprocess, PreprocessError, Preprocessor,
+        decode_rgb,
+    },
+};
+
+/// Where a backbone's weights are: a file, or `hf:OWNER/NAME/FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WeightSource {
+    /// A safetensors or torch file.
+    File(PathBuf),
+    /// A file on the Hugging Face Hub.
+    Hub(HubFile),
+}
+
+impl FromStr for WeightSource {
+    type Err = HubError;
+
+    fn from_str(text: &str) -> Result<Self, HubError> {
+        if text.starts_with("hf:") {
+            text.parse().map(Self::Hub)
+        } else {
+            Ok(Self::File(PathBuf::from(text)))
+        }
+    }
+}
+
+/// Everything that decides what features look like and where they are made.
+#[derive(Clone)]
+pub struct EmbedderOptions {
+    /// The backbone.
+    pub entry: &'static Entry,
+    /// Its weights; `None` for the embedded ones.
+    pub weights: Option<WeightSource>,
+    /// Stage names to emit.
+    pub layers: Vec<String>,
+    /// The preprocessing; usually the entry's own.
+    pub preprocess: Preprocess,
+    /// How images are decoded.
+    pub decode: DecodeOptions,
+    /// Where the backbone runs.
+    pub device: DeviceChoice,
+    /// Its arithmetic.
+    pub precision: Precision,
+}
+
+/// Why an [`Embedder`] could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedderError {
+    /// The backbone has no weights of its own.
+    #[error(
+        "backbone `{name}` needs `--weights FILE` ({origin}; a .pth or .safetensors file, or hf:OWNER/NAME/FILE)"
+    )]
+    WeightsNeeded {
+        /// The backbone.
+        name: &'static str,
+        /// Where its weights come from.
+        origin: &'static str,
+    },
+    /// The Hub could not deliver them.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The file does not fit.
+    #[error(transparent)]
+    Weights(#[from] LoadError),
+    /// A layer the backbone does not have.
+    #[error(transparent)]
+    Layer(#[from] UnknownStage),
+    /// A recipe that makes no sense.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// The device or precision is not there.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Why one image has no features. Says nothing about other images.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The bytes are no image, or a damaged one.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The pixels could not be resized.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+}
+
+/// A loaded backbone with its preprocessing. Shared by threads; each makes a
+/// [`Worker`] of its own.
+pub struct Embedder {
+    executor: Box<dyn Executor>,
+    options: EmbedderOptions,
+    weights_digest: String,
+    weights_prefix: String,
+    device: Device,
+}
+
+impl Embedder {
+    /// Loads the weights and places the backbone on its device.
+    ///
+    /// # Errors
+    /// See [`EmbedderError`].
+    pub fn load(options: EmbedderOptions) -> Result<Self, EmbedderError> {
+        options.preprocess.validate()?;
+        let network = options.entry.network();
+        for layer in &options.layers {
+            network.stage(layer)?;
+        }
+        let device = options.device.open()?;
+        options.precision.dtype(&device)?;
+        let loaded = load_parameters(&options)?;
+        let side = options.preprocess.crop as usize;
+        let placement = Placement {
+            device: device.clone(),
+            precision: options.precision,
+            input: [side, side],
+        };
+        let executor = Reference::new(&network, &loaded.parameters, &options.layers, placement)
+            .map_err(|error| match error {
+                BuildError::Layer(error) => EmbedderError::Layer(error),
+                BuildError::Engine(error) => EmbedderError::Engine(error),
+            })?;
+        Ok(Self {
+            executor: Box::new(executor),
+            weights_digest: loaded.parameters.digest().to_owned(),
+            weights_prefix: loaded.prefix,
+            options,
+            device,
+        })
+    }
+
+    /// What the features are: the cache's fingerprint is made of it.
+    pub fn identity(&self, dtype: FeatureDtype) -> Identity {
+        Identity {
+            backbone: self.options.entry.network().name().to_owned(),
+            weights: self.weights_digest.clone(),
+            layers: self.options.layers.clone(),
+            preprocessing: serde_json::to_value(self.options.preprocess)
+                .unwrap_or(serde_json::Value::Null),
+            exif: self.options.decode.exif.to_string(),
+            decoder: DECODER.to_owned(),
+            precision: self.options.precision.as_str().to_owned(),
+            dtype,
+            views: 1,
+            augment: None,
+            seed: None,
+        }
+    }
+
+    /// The layers that are emitted, in order.
+    pub fn layers(&self) -> &[Layer] {
+        self.executor.layers()
+    }
+
+    /// How many images a [`Worker`] should gather before it runs the backbone.
+    pub fn preferred_batch(&self) -> usize {
+        self.executor.preferred_batch()
+    }
+
+    /// The device, as the user names it.
+    pub fn device_name(&self) -> String {
+        device_name(&self.device)
+    }
+
+    /// What the weight file has before each tensor's name; usually nothing.
+    pub fn weights_prefix(&self) -> &str {
+        &self.weights_prefix
+    }
+
+    /// The options it was loaded with.
+    pub fn options(&self) -> &EmbedderOptions {
+        &self.options
+    }
+
+    /// A thread's share: buffers for decoding and one batch.
+    ///
+    /// # Errors
+    /// A recipe that makes no sense.
+    pub fn worker(&self) -> Result<Worker<'_>, PreprocessError> {
+        let side = self.options.preprocess.crop as usize;
+        Ok(Worker {
+            embedder: self,
+            preprocessor: Preprocessor::new(self.options.preprocess, Layout::Planar)?,
+            image_len: 3 * side * side,
+            pixels: Vec::new(),
+            images: 0,
+        })
+    }
+}
+
+impl fmt::Debug for Embedder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Embedder")
+            .field("backbone", &self.options.entry.name)
+            .field("device", &self.device_name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decodes images into a batch and runs the backbone on it.
+pub struct Worker<'a> {
+    embedder: &'a Embedder,
+    preprocessor: Preprocessor,
+    image_len: usize,
+    pixels: Vec<f32>,
+    images: usize,
+}
+
+impl Worker<'_> {
+    /// Decodes an image file and appends it to the batch.
+    ///
+    /// # Errors
+    /// The image is unusable; the batch is as before.
+    pub fn add(&mut self, file: &[u8]) -> Result<(), ImageError> {
+        let image = decode_rgb(file, &self.embedder.options.decode)?;
+        let start = self.images * self.image_len;
+        self.pixels.resize(start + self.image_len, 0.0);
+        self.preprocessor.apply(&image, &mut self.pixels[start..])?;
+        self.images += 1;
+        Ok(())
+    }
+
+    /// Runs the backbone on the batch and empties it. Returns for each layer
+    /// `[batch, dim]` f32, images in the order they were added.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn forward(&mut self) -> Result<Vec<Vec<f32>>, EngineError> {
+        let images = std::mem::take(&mut self.images);
+        if images == 0 {
+            return Ok(vec![Vec::new(); self.embedder.layers().len()]);
+        }
+        let pixels = &self.pixels[..images * self.image_len];
+        self.embedder.executor.forward(pixels, images)
+    }
+}
+
+fn load_parameters(options: &EmbedderOptions) -> Result<Loaded, EmbedderError> {
+    let entry = options.entry;
+    match (&options.weights, entry.embedded) {
+        (Some(WeightSource::File(path)), _) => Ok(entry.load_file(path)?),
+        (Some(WeightSource::Hub(file)), _) => Ok(entry.load_file(&file.fetch(Progress::Bar)?)?),
+        (None, Some(bytes)) => Ok(entry.load_embedded(bytes)?),
+        (None, None) => Err(EmbedderError::WeightsNeeded {
+            name: entry.name,
+            origin: entry.origin,
+        }),
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use common::{
+    backbone::registry::DEFAULT_BACKBONE,
+    cache::DEFAULT_PART_ROWS,
+    embed::WeightSource,
+    engine::device::{DeviceChoice, Precision},
+    image::{DEFAULT_MAX_PIXELS, ExifPolicy, Interpolation},
+};
+
+use crate::{plan::MaxRejects, shard::ShardChoice};
+
+/// Exit codes, shown below every help text.
+const EXIT_CODES: &str = "\
+Exit codes: 0 success; 1 the machine failed (disk full, …); 2 wrong command line; 3 unusable input;
+4 the cache holds other features; 5 too many rejects; 6 `verify` found damage; 7 no such device;
+130, 143 stopped by SIGINT, SIGTERM (the same command resumes).";
+
+/// Run a frozen, pre-trained backbone over images once and cache its features.
+#[derive(Debug, Parser)]
+#[command(name = "extract", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Extract features; run again to resume.
+    Run(Box<RunArgs>),
+    /// Say how far a cache is.
+    Status(CacheArgs),
+    /// Recompute the checksums of a cache.
+    Verify(VerifyArgs),
+    /// List the known backbones.
+    Backbones(BackbonesArgs),
+}
+
+/// `extract run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A folder of class folders (also below train/ val/ test/), a flat folder
+    /// of images, or a CSV table with the columns path,label[,split][,group].
+    pub source: PathBuf,
+    /// The cache's folder; an existing cache is resumed.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Which network; see `extract backbones`.
+    #[arg(long, default_value = DEFAULT_BACKBONE)]
+    pub backbone: String,
+    /// Its weights: a .safetensors or .pth file, or hf:OWNER/NAME/FILE.
+    #[arg(long)]
+    pub weights: Option<WeightSource>,
+    /// Stages to cache, in one pass.
+    #[arg(long, value_delimiter = ',', default_value = "avgpool")]
+    pub layer: Vec<String>,
+    /// Kind of the part files.
+    #[arg(long, value_enum)]
+    pub format: Option<FormatArg>,
+    /// Number type in the part files.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: DtypeArg,
+    /// Arithmetic of the backbone: f32, or f16 and bf16 on a GPU.
+    #[arg(long, default_value_t)]
+    pub precision: Precision,
+    /// auto, cpu, or cuda:N.
+    #[arg(long, default_value_t)]
+    pub device: DeviceChoice,
+    /// Worker threads [default: all cores].
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Do the parts i with i mod N = K. Slurm array tasks and Kubernetes
+    /// indexed jobs get theirs from the environment [default: 0/1].
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<ShardChoice>,
+    /// Plan rows a part [default: the cache's own, or 1024].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub part_rows: Option<u32>,
+    /// Add inputs that the source has gained to the end of the plan.
+    #[arg(long)]
+    pub append: bool,
+    /// Redo the parts that hold rejects.
+    #[arg(long)]
+    pub retry_rejects: bool,
+    /// Stop when more inputs are unusable: a number, or a share such as 1%
+    /// (rounded up).
+    #[arg(long, default_value_t)]
+    pub max_rejects: MaxRejects,
+    /// Preprocessing and decoding.
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// Say nothing but errors.
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print a summary as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options that change how an image becomes a tensor. Unset ones come from the
+/// weights' registry entry.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// Short side after resizing, in pixels.
+    #[arg(long, value_name = "PIXELS")]
+    pub resize: Option<u32>,
+    /// Side of the centre crop, in pixels.
+    #[arg(long, value_name = "PIXELS")]
+    pub crop: Option<u32>,
+    /// bilinear or bicubic, both with antialias.
+    #[arg(long)]
+    pub interpolation: Option<Interpolation>,
+    /// Three means on a scale of 0 to 1.
+    #[arg(long, value_delimiter = ',', value_name = "R,G,B", num_args = 1)]
+    pub mean: Option<Vec<f32>>,
+    /// Three standard deviations.
+    #[arg(long, value_delimiter = ',', value_name = "R,G,B", num_args = 1)]
+    pub std: Option<Vec<f32>>,
+    /// EXIF orientation: ignore (as torchvision does) or apply.
+    #[arg(long, default_value_t)]
+    pub exif: ExifPolicy,
+    /// Refuse images of more pixels.
+    #[arg(long, default_value_t = DEFAULT_MAX_PIXELS)]
+    pub max_pixels: u64,
+}
+
+/// `--format`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormatArg {
+    /// Arrow IPC: training maps it without copying.
+    Arrow,
+    /// Parquet: smaller, for exchange and object stores.
+    Parquet,
+}
+
+/// `--dtype`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum DtypeArg {
+    /// Half precision.
+    F16,
+    /// Single precision.
+    F32,
+}
+
+/// `extract status`
+#[derive(Debug, Args)]
+pub struct CacheArgs {
+    /// The cache's folder.
+    pub cache: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `extract verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The cache's folder and the output.
+    #[command(flatten)]
+    pub cache: CacheArgs,
+    /// Discard damaged parts, so that the next `extract run` redoes them.
+    #[arg(long)]
+    pub discard: bool,
+}
+
+/// `extract backbones`
+#[derive(Debug, Args)]
+pub struct BackbonesArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const _: () = assert!(
+    DEFAULT_PART_ROWS == 1024,
+    "the help of --part-rows says 1024"
+);

@@ -1,0 +1,51 @@
+//! The subcommands: each takes checked values and prints its result.
+
+mod backbones;
+mod run;
+mod status;
+mod verify;
+
+use std::{
+    error::Error,
+    io::{self, Write},
+};
+
+use anyhow::Result;
+use common::exit::Exit;
+use serde::Serialize;
+
+use crate::{
+    cli::{Cli, Command},
+    pipeline::RunError,
+    plan::RunPlan,
+    shard::ShardError,
+};
+
+/// Runs the command that was asked for.
+pub fn dispatch(cli: Cli) -> Result<Exit> {
+    match cli.command {
+        Command::Run(args) => run::run(&RunPlan::new(*args)?),
+        Command::Status(args) => status::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Backbones(args) => backbones::run(&args),
+    }
+}
+
+/// Exit codes of this program's own errors.
+pub fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
+    if let Some(RunError::TooManyRejects { .. }) = error.downcast_ref() {
+        return Some(Exit::Rejects);
+    }
+    if error.is::<run::NothingUsable>() {
+        return Some(Exit::Rejects);
+    }
+    error.is::<ShardError>().then_some(Exit::Usage)
+}
+
+/// Writes `value` as pretty JSON and a line end on standard output.
+fn print_json(value: &impl Serialize) -> Result<()> {
+    let mut output = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut output, value)?;
+    writeln!(output)?;
+    Ok(())
+}

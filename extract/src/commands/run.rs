@@ -1,0 +1,209 @@
+//! `extract run`: list the source, load the backbone, make or resume the
+//! cache, fill the missing parts.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use common::{
+    cache::{self, Cache, Layer, PartIndex, Setup, Status},
+    embed::Embedder,
+    exit::Exit,
+    interrupt::Interrupt,
+    source::{Listing, Source},
+};
+use serde_json::json;
+
+use super::print_json;
+use crate::{
+    pipeline::{self, Done, Job},
+    plan::{RejectedParts, RunPlan, Summary},
+    progress::Progress,
+};
+
+/// A source in which every input is unusable.
+#[derive(Debug, thiserror::Error)]
+#[error("cache `{cache}`: none of its {rows} inputs is usable, the first is `{uri}`: {reason}")]
+pub(super) struct NothingUsable {
+    cache: String,
+    rows: u64,
+    uri: String,
+    reason: String,
+}
+
+pub(super) fn run(plan: &RunPlan) -> Result<Exit> {
+    let interrupt = Interrupt::listen().context("listening for signals failed")?;
+    let source = Source::open(&plan.source)?;
+    let listing = source.list()?;
+    let embedder = Embedder::load(plan.embedder.clone())?;
+    let cache = open_cache(plan, &listing, &embedder)?;
+    let work = Work::new(plan, &cache)?;
+    let mut progress = Progress::start(work.rows, plan.verbosity);
+    announce(plan, &embedder, &work, &progress);
+    let job = Job {
+        cache: &cache,
+        source: &source,
+        embedder: &embedder,
+        parts: &work.parts,
+        threads: plan.threads,
+        earlier_rejects: work.earlier_rejects,
+        allowed_rejects: plan.max_rejects.allowed(work.shard_rows),
+        interrupt: &interrupt,
+    };
+    let result = pipeline::run(&job, &mut progress);
+    progress.finish();
+    let done = result.with_context(|| resume_hint(&plan.out))?;
+    conclude(plan, &progress, done)
+}
+
+fn open_cache(plan: &RunPlan, listing: &Listing, embedder: &Embedder) -> Result<Cache> {
+    let layers = embedder.layers().iter().map(|layer| Layer {
+        name: layer.name.clone(),
+        shape: layer.shape.dimensions(),
+        dtype: plan.dtype,
+    });
+    let setup = Setup {
+        identity: embedder.identity(plan.dtype),
+        layers: layers.collect(),
+        listing,
+        format: plan.format,
+        part_rows: plan.part_rows,
+        growth: plan.growth,
+    };
+    Ok(Cache::create_or_resume(&plan.out, &setup)?)
+}
+
+/// What is left to do for this process.
+struct Work {
+    parts: Vec<PartIndex>,
+    /// Plan rows of these parts.
+    rows: u64,
+    /// Plan rows of the shard, finished ones included.
+    shard_rows: u64,
+    /// Rejects in finished parts of the shard.
+    earlier_rejects: u64,
+}
+
+impl Work {
+    fn new(plan: &RunPlan, cache: &Cache) -> Result<Self> {
+        let mut work = Self {
+            parts: Vec::new(),
+            rows: 0,
+            shard_rows: 0,
+            earlier_rejects: 0,
+        };
+        for part in (plan.shard.index()..cache.part_count()).step_by(plan.shard.count() as usize) {
+            let part = PartIndex(part);
+            let rows = cache.rows_of(part);
+            let rows = rows.end - rows.start;
+            work.shard_rows += rows;
+            let rejects = match cache.committed(part)? {
+                Some(record) => record.rejects.len() as u64,
+                None => 0,
+            };
+            let is_redone = plan.rejected == RejectedParts::Redo && rejects > 0;
+            if is_redone {
+                cache.discard(part)?;
+            } else if cache.committed(part)?.is_some() {
+                work.earlier_rejects += rejects;
+                continue;
+            }
+            work.parts.push(part);
+            work.rows += rows;
+        }
+        Ok(work)
+    }
+}
+
+fn announce(plan: &RunPlan, embedder: &Embedder, work: &Work, progress: &Progress) {
+    let prefix = embedder.weights_prefix();
+    if !prefix.is_empty() {
+        progress.say(&format!(
+            "weights: names begin with `{prefix}`, which is left out"
+        ));
+    }
+    if plan.shard.count() > 1 {
+        progress.say(&format!(
+            "shard {}/{} (from {}): {} parts to do",
+            plan.shard.index(),
+            plan.shard.count(),
+            plan.shard_origin,
+            work.parts.len()
+        ));
+    }
+    let earlier = work.shard_rows - work.rows;
+    if earlier > 0 {
+        progress.say(&format!(
+            "resuming: {earlier} of {} images are done",
+            work.shard_rows
+        ));
+    }
+    progress.say(&format!(
+        "{} on {} ({}), {}",
+        plan.embedder.entry.name,
+        embedder.device_name(),
+        plan.embedder.precision,
+        plan.embedder.preprocess
+    ));
+}
+
+fn conclude(plan: &RunPlan, progress: &Progress, done: Done) -> Result<Exit> {
+    let status = cache::status(&plan.out)?;
+    match plan.summary {
+        Summary::Json => print_json(&json!({
+            "cache": plan.out.display().to_string(),
+            "images": done.images,
+            "rejects": done.rejects,
+            "parts": done.parts,
+            "seconds": progress.elapsed().as_secs_f64(),
+            "images_per_second": progress.rate(),
+            "status": status,
+        }))?,
+        Summary::Text => say_summary(plan, progress, done, &status),
+    }
+    if let Some(exit) = done.stopped {
+        progress.say(&resume_hint(&plan.out));
+        return Ok(exit);
+    }
+    refuse_if_nothing_is_usable(&plan.out, &status)?;
+    Ok(Exit::Success)
+}
+
+fn say_summary(plan: &RunPlan, progress: &Progress, done: Done, status: &Status) {
+    let elapsed = Duration::from_millis(progress.elapsed().as_millis() as u64);
+    if done.images + done.rejects > 0 {
+        progress.say(&format!(
+            "{} images in {elapsed:?}, {:.1} images/s, {} rejected",
+            done.images,
+            progress.rate(),
+            done.rejects
+        ));
+    }
+    let state = if status.done_parts == status.parts {
+        "complete".to_owned()
+    } else {
+        format!("{} of {} parts", status.done_parts, status.parts)
+    };
+    progress.say(&format!("cache `{}`: {state}", plan.out.display()));
+}
+
+fn refuse_if_nothing_is_usable(cache: &Path, status: &Status) -> Result<(), NothingUsable> {
+    let is_complete = status.done_parts == status.parts;
+    match status.rejects.first() {
+        Some(first) if is_complete && status.rejects.len() as u64 == status.rows => {
+            Err(NothingUsable {
+                cache: cache.display().to_string(),
+                rows: status.rows,
+                uri: first.uri.clone(),
+                reason: first.reason.clone(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn resume_hint(cache: &Path) -> String {
+    format!(
+        "stopped early: finished parts of `{}` are kept, the same command resumes",
+        cache.display()
+    )
+}
