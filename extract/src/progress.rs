@@ -9,7 +9,7 @@ use std::{
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Time between two plain lines.
-pub const LINE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What is said on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Verbosity {
 }
 
 /// Progress over a known number of images.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     started: Instant,
     last_line: Instant,
@@ -39,7 +39,7 @@ enum Style {
 
 impl Progress {
     /// Starts counting up to `total` images.
-    pub fn start(total: u64, verbosity: Verbosity) -> Self {
+    pub(crate) fn start(total: u64, verbosity: Verbosity) -> Self {
         let style = match verbosity {
             Verbosity::Quiet => Style::Silent,
             Verbosity::Normal if io::stderr().is_terminal() => Style::Bar,
@@ -67,7 +67,7 @@ impl Progress {
     }
 
     /// Counts `images` more.
-    pub fn advance(&mut self, images: u64) {
+    pub(crate) fn advance(&mut self, images: u64) {
         self.done += images;
         self.bar.inc(images);
         if self.style == Style::Lines && self.last_line.elapsed() >= LINE_INTERVAL {
@@ -84,7 +84,7 @@ impl Progress {
     }
 
     /// Says a sentence without tearing the bar.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         match self.style {
             Style::Silent => {}
             Style::Bar => self.bar.println(text),
@@ -94,17 +94,17 @@ impl Progress {
     }
 
     /// Images a second since the start.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.done as f64 / self.elapsed().as_secs_f64().max(1e-9)
     }
 
     /// Time since the start.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// Removes the bar.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

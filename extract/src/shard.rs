@@ -44,7 +44,7 @@ impl fmt::Display for ShardOrigin {
 /// Array variables that make no shard.
 #[derive(Debug, thiserror::Error)]
 #[error("{variables} make no shard: {problem} (give --shard K/N)")]
-pub struct ShardError {
+pub(crate) struct ShardError {
     variables: &'static str,
     problem: String,
 }
@@ -54,7 +54,7 @@ pub struct ShardError {
 ///
 /// # Errors
 /// Variables that are set and do not fit together.
-pub fn resolve(
+pub(crate) fn resolve(
     choice: Option<ShardChoice>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<(Shard, ShardOrigin), ShardError> {

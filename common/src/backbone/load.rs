@@ -13,7 +13,7 @@ use super::{
 #[error("backbone `{backbone}` cannot use these weights")]
 pub struct LoadError {
     backbone: &'static str,
-    source: WeightError,
+    source: Box<WeightError>,
 }
 
 /// A backbone's tensors, and what the file has before each of their names.
@@ -84,7 +84,7 @@ impl Entry {
     fn error(&self, source: WeightError) -> LoadError {
         LoadError {
             backbone: self.name,
-            source,
+            source: Box::new(source),
         }
     }
 }

@@ -13,6 +13,7 @@ mod network;
 mod parameters;
 pub mod registry;
 mod resnet;
+pub mod synthetic;
 pub mod weights;
 
 pub use load::{LoadError, Loaded};

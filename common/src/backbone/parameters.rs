@@ -68,6 +68,11 @@ impl Parameters {
         &self.digest
     }
 
+    /// The tensor called `name`, flattened.
+    pub fn get(&self, name: &str) -> Option<&[f32]> {
+        self.tensors.get(name).map(Vec::as_slice)
+    }
+
     /// The kernel of `conv`: `[out, in / groups, k, k]`.
     pub fn weight(&self, conv: &Conv) -> &[f32] {
         self.tensor(&format!("{}.weight", conv.name))

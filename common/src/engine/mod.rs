@@ -5,6 +5,8 @@
 //! that image alone.
 
 pub mod device;
+#[cfg(test)]
+mod golden;
 pub mod reference;
 
 use thiserror::Error;

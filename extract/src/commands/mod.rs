@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Runs the command that was asked for.
-pub fn dispatch(cli: Cli) -> Result<Exit> {
+pub(crate) fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Command::Run(args) => run::run(&RunPlan::new(*args)?),
         Command::Status(args) => status::run(&args),
@@ -32,7 +32,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
 }
 
 /// Exit codes of this program's own errors.
-pub fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
+pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
     if let Some(RunError::TooManyRejects { .. }) = error.downcast_ref() {
         return Some(Exit::Rejects);
     }

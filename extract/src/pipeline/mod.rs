@@ -34,7 +34,7 @@ use crate::progress::Progress;
 const CHUNKS_AHEAD: u64 = 4;
 
 /// What is to be done.
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     /// Where features go.
     pub cache: &'a Cache,
     /// Where images come from.
@@ -55,7 +55,7 @@ pub struct Job<'a> {
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Done {
+pub(crate) struct Done {
     /// Images whose features were written.
     pub images: u64,
     /// Images that were rejected.
@@ -68,7 +68,7 @@ pub struct Done {
 
 /// Why a run ended early. Parts that were committed stay.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The cache could not be written, or refused the features.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -98,7 +98,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`]; what was committed before stays.
-pub fn run(job: &Job<'_>, progress: &mut Progress) -> Result<Done, RunError> {
+pub(crate) fn run(job: &Job<'_>, progress: &mut Progress) -> Result<Done, RunError> {
     let chunks = Chunks::new(job.cache, job.parts, job.embedder.preferred_batch());
     let threads = job.threads.min(chunks.len().max(1));
     let window = Window::new(chunks.len() as u64, CHUNKS_AHEAD * threads as u64);
