@@ -108,6 +108,9 @@ mod tests {
         write_atomically(&target, b"{}").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"{}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        assert_ne!(fs::metadata(&target).unwrap().permissions().mode() & 0o044, 0);
+        assert_ne!(
+            fs::metadata(&target).unwrap().permissions().mode() & 0o044,
+            0
+        );
     }
 }
