@@ -81,11 +81,13 @@ fn classify(format: Format, bytes: &[u8], source: ImageError) -> DecodeError {
     }
 }
 
-/// Whether an end of file is somewhere in the chain of causes.
+/// Whether an end of file is somewhere in the chain of causes. The PNG decoder
+/// keeps its own variant private and only says it in words.
 fn ended_early(error: &(dyn std::error::Error + 'static)) -> bool {
-    let here = error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|io| io.kind() == ErrorKind::UnexpectedEof);
+    let here = match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.kind() == ErrorKind::UnexpectedEof,
+        None => error.source().is_none() && error.to_string().contains("unexpected end of file"),
+    };
     here || error.source().is_some_and(ended_early)
 }
 

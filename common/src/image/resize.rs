@@ -1,8 +1,10 @@
 //! Carries out a [`Preprocess`] recipe: resize, centre crop, normalise.
 //!
 //! Only the part of the picture that the crop shows is resized. The arithmetic
-//! is Pillow's: columns first, rounded to bytes, then rows. The other order is a
-//! little faster and up to a few grey levels off where the bicubic filter overshoots.
+//! is that of Pillow up to 12: columns first, rounded to bytes, then rows. Pillow
+//! 13 takes rows first for some shapes (pictures twice as high as wide among
+//! them). With bilinear both orders agree within one level; bicubic overshoots
+//! and is clipped in between, so there the orders can differ by more at hard edges.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
