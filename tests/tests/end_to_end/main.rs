@@ -1,0 +1,52 @@
+//! The programs as a user runs them: command line, files, exit codes.
+//!
+//! One test binary; each test works in a temporary directory of its own.
+//! Images are embedded at 64×64 instead of 224×224, which changes nothing but
+//! the time.
+
+mod bad_input;
+mod determinism;
+mod extraction;
+mod heads;
+
+use std::path::Path;
+
+use end_to_end::{Ended, Workbench};
+
+/// Makes extraction quick.
+const SMALL: [&str; 4] = ["--resize", "64", "--crop", "64"];
+
+/// A folder `images` with `per_class` training images of each of the first
+/// `classes` classes of the embedded set, below `train/`.
+fn small_set(bench: &Workbench, classes: usize, per_class: usize) {
+    for split in ["train", "val", "test"] {
+        copy_images(bench, split, &format!("images/{split}"), [classes, per_class]);
+    }
+}
+
+/// Copies `[classes, images a class]` of a split of the embedded set to `target`.
+fn copy_images(bench: &Workbench, split: &str, target: &str, [classes, images]: [usize; 2]) {
+    let source = end_to_end::data_path("fashion-mnist-mini").join(split);
+    for class in sorted_names(&source).into_iter().take(classes) {
+        let folder = bench.path(target).join(&class);
+        std::fs::create_dir_all(&folder).unwrap();
+        for image in sorted_names(&source.join(&class)).into_iter().take(images) {
+            std::fs::copy(source.join(&class).join(&image), folder.join(&image)).unwrap();
+        }
+    }
+}
+
+fn sorted_names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// `extract run images --out OUT` with [`SMALL`] and `options`.
+fn extract_small(bench: &Workbench, out: &str, options: &[&str]) -> Ended {
+    let arguments = [&["run", "images", "--out", out], &SMALL[..], options].concat();
+    bench.extract(&arguments)
+}
