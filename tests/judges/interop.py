@@ -69,7 +69,7 @@ def with_duckdb(cache: Path, layer: str) -> caches.Features:
             table = table.set_column(table.schema.get_field_index("embedding"), "embedding", storage)
         relation = duckdb.from_arrow(table)
     rows = relation.order("id").select(*caches.COLUMNS).fetchall()
-    plain = [list(column) for column in zip(*(row[:-1] for row in rows))]
+    plain = [list(column) for column in zip(*(row[:-1] for row in rows), strict=True)]
     return caches.Features(*plain, np.array([row[-1] for row in rows], dtype=np.float32))
 
 
