@@ -62,7 +62,7 @@ def _rebuild(storage: _Reference, offset: int, shape: tuple, stride: tuple, *_) 
 def _row_major(values: tuple, reference: _Reference) -> tuple:
     """Gathers a tensor out of its storage: weights that came from TensorFlow lie there transposed."""
     positions = [reference.offset]
-    for size, step in zip(reference.shape, reference.stride):
+    for size, step in zip(reference.shape, reference.stride, strict=True):
         positions = [start + index * step for start in positions for index in range(size)]
     return tuple(values[position] for position in positions)
 

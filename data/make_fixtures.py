@@ -134,7 +134,12 @@ def write(fixture: Fixture, folder: Path) -> dict:
         pixels = (high_byte(image) if mode == "I;16" else image).convert("RGB")
     pixels.info.clear()
     pixels.save(folder / f"{stem}.expected.png", optimize=True)
-    entry = {"file": fixture.name, "expected": f"{stem}.expected.png", "pillow_mode": mode, "lossless": fixture.lossless}
+    entry = {
+        "file": fixture.name,
+        "expected": f"{stem}.expected.png",
+        "pillow_mode": mode,
+        "lossless": fixture.lossless,
+    }
     entry["width"], entry["height"] = pixels.size
     if mode == "I;16":
         entry["departs_from_pillow"] = "high byte, not clipped to 255"

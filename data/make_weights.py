@@ -32,11 +32,11 @@ def to_f16(name: str, tensor: Tensor) -> tuple[bytes, float]:
     except OverflowError as error:
         raise SystemExit(f"{name}: a value is too large for f16") from error
     rounded = struct.unpack(f"<{count}e", rounded_bytes)
-    for value, kept in zip(tensor.values, rounded):
+    for value, kept in zip(tensor.values, rounded, strict=True):
         if abs(value) >= SMALLEST_NORMAL and abs(kept - value) > LARGEST_STEP * abs(value):
             raise SystemExit(f"{name}: {value} became {kept}")
     norm = math.sqrt(math.fsum(value * value for value in tensor.values))
-    error = math.sqrt(math.fsum((kept - value) ** 2 for value, kept in zip(tensor.values, rounded)))
+    error = math.sqrt(math.fsum((kept - value) ** 2 for value, kept in zip(tensor.values, rounded, strict=True)))
     loss = error / norm if norm > 0 else 0.0
     if loss > LARGEST_LOSS:
         raise SystemExit(f"{name}: f16 loses {loss:.1e} of it (relative L2), allowed are {LARGEST_LOSS:.0e}")

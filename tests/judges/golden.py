@@ -21,15 +21,16 @@ import argparse
 import json
 from pathlib import Path
 
-import efficientnet_lite0
-import formula
-import networks
 import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
-FULL = ("resnet18", "resnet50", "mobilenet_v2", "efficientnet_lite0")
+import efficientnet_lite0
+import formula
+import networks
+
+FULL = ("resnet18", "resnet50", "mobilenet-v2", "efficientnet-lite0")
 ODD_ONLY = ("resnet34", "resnet101", "resnet152")
 ODD_INPUT = (97, 131)
 SAMPLES = 64
@@ -111,7 +112,7 @@ def probes(values: dict[str, np.ndarray]) -> list[dict]:
 
 
 def backbone_golden(name: str) -> dict:
-    if name == "efficientnet_lite0":
+    if name == "efficientnet-lite0":
         model = efficientnet_lite0.load(networks.EMBEDDED_WEIGHTS, torch.float64)
         document = {"backbone": name, "weights": "weights/efficientnet-lite0.safetensors", "halved": [], "probes": []}
     else:
