@@ -1,5 +1,11 @@
 //! Decoding against Pillow's pixels (`data/fixtures`, made by `data/make_fixtures.py`), and against damage.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy does not see that a test's supporting functions are tests too"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -227,6 +233,25 @@ fn pixel_cap_holds_for_every_format() {
         );
         assert!(decode_rgb(&bytes, &enough).is_ok(), "{file}");
     }
+}
+
+#[test]
+fn bare_canvas_of_a_gif_gets_the_palettes_first_colour() {
+    // Two columns of canvas, one of them covered by the only frame.
+    let mut file = Vec::new();
+    let palette = [10, 20, 30, 200, 100, 50];
+    let mut encoder = gif::Encoder::new(&mut file, 2, 1, &palette).unwrap();
+    let frame = gif::Frame {
+        width: 1,
+        height: 1,
+        left: 1,
+        buffer: vec![1].into(),
+        ..gif::Frame::default()
+    };
+    encoder.write_frame(&frame).unwrap();
+    drop(encoder);
+    let image = decode(&file).unwrap();
+    assert_eq!(image.pixels, [10, 20, 30, 200, 100, 50]);
 }
 
 const MUTATED: [&str; 9] = [

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::error::{describe_start, pixels};
-use super::{DecodeError, ExifPolicy, Format, RgbImage, jpeg, orientation, raster};
+use super::{DecodeError, ExifPolicy, Format, RgbImage, gif, jpeg, orientation, raster};
 
 /// Largest picture that is decoded unless the caller says otherwise: 100
 /// megapixels, 300 MB as RGB. Cameras stay below it, decompression bombs do not.
@@ -65,6 +65,7 @@ fn decode_as(
 ) -> Result<RgbImage, DecodeError> {
     let image = match format {
         Format::Jpeg => jpeg::decode(bytes, options.max_pixels)?,
+        Format::Gif => gif::decode(bytes, options.max_pixels)?,
         other => raster::decode(other, bytes, options.max_pixels)?,
     };
     // Orientation is part of TIFF itself, and Pillow turns the picture on
@@ -74,7 +75,7 @@ fn decode_as(
         (_, ExifPolicy::Ignore) => None,
     };
     Ok(match turn {
-        Some(orientation) => orientation::apply(image, orientation),
+        Some(orientation) => orientation::apply(&image, orientation),
         None => image,
     })
 }

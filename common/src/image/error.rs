@@ -62,11 +62,11 @@ pub enum DecodeError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A valid file of a kind that is not read.
-    #[error("{format} with {what} is not supported (convert the file to 8-bit RGB)")]
+    #[error("{format} of an unsupported kind: {what} (convert the file to 8-bit RGB)")]
     Unsupported {
         /// The recognised format.
         format: Format,
-        /// The feature that is missing.
+        /// What the decoder or the conversion does not know.
         what: String,
     },
     /// The header asks for more pixels than the cap allows.

@@ -10,6 +10,7 @@
 
 mod decode;
 mod error;
+mod gif;
 mod jpeg;
 mod normalise;
 mod orientation;
@@ -29,7 +30,7 @@ pub use resize::Preprocessor;
 /// Which decoders and resizer made the pixels. Part of a cache's fingerprint:
 /// JPEG and lossy WebP decoders differ from each other by a few grey levels.
 pub const DECODER: &str =
-    "zune-jpeg 0.5.15, image 0.25.10, image-webp 0.2.4, fast_image_resize 6.1.0";
+    "zune-jpeg 0.5.15, image 0.25.10, image-webp 0.2.4, gif 0.14.2, fast_image_resize 6.1.0";
 
 /// Channels of every decoded image.
 pub(crate) const CHANNELS: usize = 3;

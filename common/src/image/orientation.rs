@@ -97,7 +97,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Orientation> {
 }
 
 /// Moves every pixel to its upright place.
-pub(crate) fn apply(image: RgbImage, orientation: Orientation) -> RgbImage {
+pub(crate) fn apply(image: &RgbImage, orientation: Orientation) -> RgbImage {
     let (stored_width, stored_height) = (image.width as usize, image.height as usize);
     let (width, height) = if orientation.swaps_sides() {
         (stored_height, stored_width)

@@ -1,4 +1,4 @@
-//! PNG, WebP, GIF, BMP and TIFF through the `image` crate, converted to RGB8 the
+//! PNG, WebP, BMP and TIFF through the `image` crate, converted to RGB8 the
 //! way Pillow's `convert("RGB")` does.
 
 use std::io::{Cursor, ErrorKind};
