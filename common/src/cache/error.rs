@@ -175,18 +175,18 @@ impl CacheError {
     }
 
     /// Damage of a part's file.
-    pub(super) fn damaged(path: &Path, problem: impl ToString) -> Self {
+    pub(super) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
         Self::Damaged {
             path: path.to_owned(),
-            problem: problem.to_string(),
+            problem: problem.into(),
         }
     }
 
     /// Damage of `cache.json` or `plan.parquet`.
-    pub(super) fn header(path: &Path, problem: impl ToString) -> Self {
+    pub(super) fn header(path: &Path, problem: impl Into<String>) -> Self {
         Self::BadHeader {
             path: path.to_owned(),
-            problem: problem.to_string(),
+            problem: problem.into(),
         }
     }
 }

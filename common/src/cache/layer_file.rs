@@ -54,7 +54,7 @@ pub(super) struct LayerFile {
 }
 
 enum Sink {
-    Arrow(FileWriter<Hashing>),
+    Arrow(Box<FileWriter<Hashing>>),
     Parquet(Box<ArrowWriter<Hashing>>),
 }
 
@@ -74,7 +74,9 @@ impl LayerFile {
         let output = Hashing::create(&directory.join(&record_path))?;
         let schema = schema::schema(layer);
         let sink = match format {
-            FileFormat::Arrow => Sink::Arrow(arrow_writer(output, &schema).map_err(arrow_io)?),
+            FileFormat::Arrow => {
+                Sink::Arrow(Box::new(arrow_writer(output, &schema).map_err(arrow_io)?))
+            }
             FileFormat::Parquet => {
                 let writer = ArrowWriter::try_new(
                     output,

@@ -29,6 +29,7 @@ mod layer;
 mod layer_file;
 mod manifest;
 mod parquet_file;
+mod part_rows;
 mod plan;
 mod plan_file;
 mod reader;
@@ -44,7 +45,7 @@ pub use create::{Growth, Setup};
 pub use error::CacheError;
 pub use identity::{Difference, Identity};
 pub use layer::{FeatureDtype, FileFormat, Layer};
-pub use layer_file::{BATCH_BYTES, ROW_GROUP_BYTES};
+pub use layer_file::{ARROW_ALIGNMENT, BATCH_BYTES, BATCH_ROWS, ROW_GROUP_BYTES};
 pub use manifest::{FormatVersion, Manifest};
 pub use plan::{Plan, PlanDifference};
 pub use reader::{Batches, CacheReader, Completeness};
@@ -52,3 +53,6 @@ pub use status::{Status, status};
 pub use store::{Cache, DEFAULT_PART_ROWS, PartIndex, Shard};
 pub use verify::{Damage, Report, verify};
 pub use writer::{FeatureRow, PartWriter};
+
+#[cfg(test)]
+mod tests;

@@ -96,7 +96,7 @@ fn to_batch(first_id: u64, rows: &[Sample]) -> Result<RecordBatch, ParquetError>
 pub(super) fn read(directory: &Path) -> Result<Plan, CacheError> {
     let path = directory.join(PLAN_FILE);
     let file = File::open(&path).map_err(CacheError::io(&path, "opening"))?;
-    let broken = |error: ParquetError| CacheError::header(&path, error);
+    let broken = |error: ParquetError| CacheError::header(&path, error.to_string());
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(broken)?;
     if builder.schema().fields() != plan_schema().fields() {
         return Err(CacheError::header(&path, "its columns are not a plan's"));
@@ -107,7 +107,7 @@ pub(super) fn read(directory: &Path) -> Result<Plan, CacheError> {
         .build()
         .map_err(broken)?
     {
-        let batch = batch.map_err(|error| CacheError::header(&path, error))?;
+        let batch = batch.map_err(|error| CacheError::header(&path, error.to_string()))?;
         from_batch(&batch, &mut rows).map_err(|problem| CacheError::header(&path, problem))?;
     }
     Ok(Plan::new(rows))
