@@ -1,6 +1,8 @@
 //! Heads against other implementations: golden values from PyTorch and
 //! scikit-learn (`data/golden/make_head_golden.py`), gradients from candle's autograd.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{loss::cross_entropy, ops::dropout};
 use common::{

@@ -37,7 +37,7 @@ pub(crate) fn run(plan: &EvaluatePlan) -> Result<Exit, Failure> {
         return Err(empty_split(plan, &reader));
     }
     let fitted = leftover(record.normalise_features);
-    let metrics = evaluate(&bundle.head, &fitted, &dataset, &rows, record.classes.len()).finish();
+    let metrics = evaluate(&dataset, &bundle.head, &fitted, &rows).finish();
     let split = split_name(plan.split);
     let value = json!({
         "run": plan.run.to_string_lossy(),

@@ -6,7 +6,7 @@
 
 mod trainer;
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use common::{
     exit::Exit,
@@ -68,52 +68,32 @@ pub(crate) enum Ending {
 }
 
 /// Fits a head. `monitor` hears of every epoch, `stop` is obeyed between epochs.
-pub(crate) fn fit(task: &Task, monitor: &mut Monitor, stop: &Stop) -> std::io::Result<Outcome> {
-    let Settings {
-        epochs,
-        patience,
-        seed,
-        ..
-    } = *task.settings;
+pub(crate) fn fit(task: &Task, monitor: &mut Monitor, stop: &Stop) -> io::Result<Outcome> {
+    let settings = task.settings;
     let fitted = normalisation(task);
-    let head = Head::random(task.head, task.dataset.features.width(), task.classes, seed);
-    let weights = class_weights(task);
-    let mut trainer = Trainer::new(head, task.settings, weights);
+    let width = task.dataset.features.width();
+    let head = Head::random(task.head, width, task.classes, settings.seed);
+    let mut trainer = Trainer::new(head, settings, class_weights(task));
     let mut outcome = Outcome {
         best: None,
         epochs: 0,
         ending: Ending::Epochs,
     };
-    for epoch in 1..=epochs {
+    for epoch in 1..=settings.epochs {
         let start = Instant::now();
         let training = run_epoch(task, &mut trainer, &fitted, epoch);
         let validation = evaluate(
+            task.dataset,
             trainer.head(),
             &fitted,
-            task.dataset,
             &task.partition.validation,
-            task.classes,
         );
-        if !(training.loss.mean().is_finite()
-            && validation.loss().is_finite()
-            && trainer.head().is_finite())
-        {
+        let losses = [training.loss.mean(), validation.loss()];
+        if !(losses.iter().all(|loss| loss.is_finite()) && trainer.head().is_finite()) {
             outcome.ending = Ending::NonFinite { epoch };
             break;
         }
-        outcome.epochs = epoch;
-        let improved = outcome
-            .best
-            .as_ref()
-            .is_none_or(|best| validation.loss() < best.validation_loss);
-        if improved {
-            outcome.best = Some(Best {
-                epoch,
-                head: trainer.head().clone(),
-                fitted: fitted.clone(),
-                validation_loss: validation.loss(),
-            });
-        }
+        let best = outcome.keep_if_better(epoch, validation.loss(), &trainer, &fitted);
         monitor.epoch(&EpochLine {
             epoch,
             train_loss: training.loss.mean(),
@@ -122,19 +102,51 @@ pub(crate) fn fit(task: &Task, monitor: &mut Monitor, stop: &Stop) -> std::io::R
             val_accuracy: validation.top1(),
             learning_rate: training.learning_rate,
             elapsed_ms: start.elapsed().as_secs_f64() * 1e3,
-            best: improved,
+            best,
         })?;
         if let Some(exit) = stop.requested() {
             outcome.ending = Ending::Signal(exit);
             break;
         }
-        let best_epoch = outcome.best.as_ref().map_or(0, |best| best.epoch);
-        if patience.is_some_and(|patience| epoch - best_epoch >= patience) && epoch < epochs {
+        let out_of_patience = settings
+            .patience
+            .is_some_and(|patience| outcome.epochs_without_improvement() >= patience);
+        if out_of_patience && epoch < settings.epochs {
             outcome.ending = Ending::Patience;
             break;
         }
     }
     Ok(outcome)
+}
+
+impl Outcome {
+    /// Notes the end of `epoch`; says whether its head is the best so far.
+    fn keep_if_better(
+        &mut self,
+        epoch: u32,
+        validation_loss: f64,
+        trainer: &Trainer,
+        fitted: &Fitted,
+    ) -> bool {
+        self.epochs = epoch;
+        let better = match &self.best {
+            Some(best) => validation_loss < best.validation_loss,
+            None => true,
+        };
+        if better {
+            self.best = Some(Best {
+                epoch,
+                head: trainer.head().clone(),
+                fitted: fitted.clone(),
+                validation_loss,
+            });
+        }
+        better
+    }
+
+    fn epochs_without_improvement(&self) -> u32 {
+        self.epochs - self.best.as_ref().map_or(0, |best| best.epoch)
+    }
 }
 
 /// Sums over the batches of an epoch, each taken before its step.
@@ -179,15 +191,9 @@ fn run_epoch(task: &Task, trainer: &mut Trainer, fitted: &Fitted, epoch: u32) ->
     sums
 }
 
-/// Counts `rows` under `head`, which sees features normalised by `fitted`.
-pub(crate) fn evaluate(
-    head: &Head,
-    fitted: &Fitted,
-    dataset: &Dataset,
-    rows: &[u32],
-    classes: usize,
-) -> Tally {
-    let mut tally = Tally::new(classes);
+/// Counts `rows` of a dataset under `head`, which sees features normalised by `fitted`.
+pub(crate) fn evaluate(dataset: &Dataset, head: &Head, fitted: &Fitted, rows: &[u32]) -> Tally {
+    let mut tally = Tally::new(head.classes());
     let mut pass = Pass::new(head);
     let (mut features, mut labels) = (Vec::new(), Vec::new());
     for rows in rows.chunks(EVALUATION_ROWS) {

@@ -225,78 +225,62 @@ fn reporting(args: ReportArgs) -> Reporting {
 
 fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
     let optimizer = method(step)?;
-    let default_rate = match optimizer {
-        Method::Sgd { .. } => DEFAULT_SGD_RATE,
-        Method::Adam | Method::AdamW => DEFAULT_ADAM_RATE,
+    let (default_rate, default_decay) = match optimizer {
+        Method::Sgd { .. } => (DEFAULT_SGD_RATE, 0.0),
+        Method::Adam => (DEFAULT_ADAM_RATE, 0.0),
+        Method::AdamW => (DEFAULT_ADAM_RATE, DEFAULT_ADAMW_DECAY),
     };
-    let rate = step.learning_rate.unwrap_or(default_rate);
-    let positive = rate > 0.0 && rate.is_finite();
-    check("--epochs", step.epochs, step.epochs > 0, "1 or more")?;
-    check(
-        "--batch-size",
-        step.batch_size,
-        step.batch_size > 0,
-        "1 or more",
-    )?;
-    check("--learning-rate", rate, positive, "a positive number")?;
-    let default_decay = match optimizer {
-        Method::AdamW => DEFAULT_ADAMW_DECAY,
-        Method::Adam | Method::Sgd { .. } => 0.0,
-    };
-    let decay = step.weight_decay.unwrap_or(default_decay);
-    check(
-        "--weight-decay",
-        decay,
-        decay >= 0.0 && decay.is_finite(),
-        "0 or more",
-    )?;
-    let warmup = step.warmup_epochs;
-    check(
-        "--warmup-epochs",
-        warmup,
-        warmup < step.epochs,
-        "fewer than --epochs",
-    )?;
-    let dropout = model.dropout;
-    check(
-        "--dropout",
-        dropout,
-        (0.0..1.0).contains(&dropout),
-        "0 or more, below 1",
-    )?;
-    let smoothing = model.label_smoothing;
-    check(
-        "--label-smoothing",
-        smoothing,
-        (0.0..1.0).contains(&smoothing),
-        "0 or more, below 1",
-    )?;
-    let fraction = model.val_fraction;
-    let inside = fraction > 0.0 && fraction < 1.0;
-    check("--val-fraction", fraction, inside, "between 0 and 1")?;
-    Ok(Settings {
+    let settings = Settings {
         epochs: step.epochs,
         patience: (step.patience > 0).then_some(step.patience),
         batch_size: step.batch_size,
         optimizer,
-        learning_rate: rate,
-        weight_decay: decay,
+        learning_rate: step.learning_rate.unwrap_or(default_rate),
+        weight_decay: step.weight_decay.unwrap_or(default_decay),
         schedule: step.schedule,
-        warmup_epochs: warmup,
+        warmup_epochs: step.warmup_epochs,
         normalise: match model.normalise {
             NormaliseArg::None => Normalisation::None,
             NormaliseArg::L2 => Normalisation::L2,
             NormaliseArg::Standardise => Normalisation::Standardise,
         },
-        dropout,
-        label_smoothing: smoothing,
+        dropout: model.dropout,
+        label_smoothing: model.label_smoothing,
         class_weights: match model.class_weights {
             ClassWeightsArg::None => ClassWeights::None,
             ClassWeightsArg::Balanced => ClassWeights::Balanced,
         },
-        val_fraction: fraction,
+        val_fraction: model.val_fraction,
         seed: step.seed,
-    })
+    };
+    settings.check().map(|()| settings)
+}
+
+impl Settings {
+    fn check(&self) -> Result<(), Failure> {
+        let size = self.batch_size;
+        check("--epochs", self.epochs, self.epochs > 0, "1 or more")?;
+        check("--batch-size", size, size > 0, "1 or more")?;
+        let rate = self.learning_rate;
+        let positive = rate > 0.0 && rate.is_finite();
+        check("--learning-rate", rate, positive, "a positive number")?;
+        let decay = self.weight_decay;
+        let natural = decay >= 0.0 && decay.is_finite();
+        check("--weight-decay", decay, natural, "0 or more")?;
+        let warmup = self.warmup_epochs;
+        let shorter = warmup < self.epochs;
+        check("--warmup-epochs", warmup, shorter, "fewer than --epochs")?;
+        for (option, share) in [
+            ("--dropout", self.dropout),
+            ("--label-smoothing", self.label_smoothing),
+        ] {
+            let holds = (0.0..1.0).contains(&share);
+            check(option, share, holds, "0 or more, below 1")?;
+        }
+        let fraction = self.val_fraction;
+        let inside = fraction > 0.0 && fraction < 1.0;
+        check("--val-fraction", fraction, inside, "between 0 and 1")
+    }
 }
 
 fn method(step: &StepArgs) -> Result<Method, Failure> {
@@ -346,52 +330,4 @@ fn check(
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::{CommandFactory, Parser};
-
-    use super::*;
-
-    fn plan(line: &str) -> Result<Plan, Failure> {
-        Plan::try_from(Cli::try_parse_from(line.split_whitespace()).unwrap())
-    }
-
-    #[test]
-    fn command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn defaults_are_the_documented_ones() {
-        let Ok(Plan::Train(plan)) = plan("train-head linear cache --out run") else {
-            panic!("a plan");
-        };
-        assert_eq!(plan.settings.optimizer, Method::Adam);
-        assert_eq!(plan.settings.learning_rate, DEFAULT_ADAM_RATE);
-        assert_eq!(plan.settings.batch_size, DEFAULT_BATCH_SIZE);
-        assert_eq!(plan.settings.patience, Some(DEFAULT_PATIENCE));
-    }
-
-    #[test]
-    fn values_out_of_range_name_the_option() {
-        for (options, named) in [
-            ("--epochs 0", "--epochs"),
-            ("--batch-size 0", "--batch-size"),
-            ("--lr 0", "--learning-rate"),
-            ("--lr nan", "--learning-rate"),
-            ("--dropout 1", "--dropout"),
-            ("--label-smoothing 1.5", "--label-smoothing"),
-            ("--val-fraction 1", "--val-fraction"),
-            ("--warmup-epochs 100", "--warmup-epochs"),
-            ("--momentum 0.9", "--momentum"),
-            ("--nesterov", "--nesterov"),
-            ("--optimizer sgd --momentum 0 --nesterov", "--nesterov"),
-        ] {
-            let failure =
-                plan(&format!("train-head linear cache --out run {options}")).unwrap_err();
-            assert_eq!(failure.exit, Exit::Usage, "{options}");
-            assert!(failure.to_string().starts_with(named), "{failure}");
-        }
-        let failure = plan("train-head mlp cache --out run --hidden 0").unwrap_err();
-        assert!(failure.to_string().starts_with("--hidden"), "{failure}");
-    }
-}
+mod tests;

@@ -197,6 +197,9 @@ fn check(
     Ok(())
 }
 
+/// Classes that are named one by one when nothing validates them.
+const NAMED_CLASSES: usize = 5;
+
 fn class_notes(
     draw: &Draw,
     classes: &[String],
@@ -204,19 +207,21 @@ fn class_notes(
 ) -> Vec<String> {
     let trained = count(draw.labels, train, classes.len());
     let validated = count(draw.labels, validation, classes.len());
-    let missing = (0..classes.len()).filter(|&class| validated[class] == 0);
-    missing
-        .map(|class| match trained[class] {
-            1 => format!(
-                "class `{}` has one image: it is trained on, nothing validates it",
-                classes[class]
-            ),
-            rows => format!(
-                "class `{}` has {rows} training rows and none for validation",
-                classes[class]
-            ),
-        })
-        .collect()
+    let missing: Vec<usize> = (0..classes.len())
+        .filter(|&class| validated[class] == 0)
+        .collect();
+    let note = |&class: &usize| match (&classes[class], trained[class]) {
+        (name, 1) => {
+            format!("class `{name}` has one image: it is trained on, nothing validates it")
+        }
+        (name, rows) => format!("class `{name}` has {rows} training rows and none for validation"),
+    };
+    let mut notes: Vec<String> = missing.iter().take(NAMED_CLASSES).map(note).collect();
+    if missing.len() > NAMED_CLASSES {
+        let more = missing.len() - NAMED_CLASSES;
+        notes.push(format!("{more} more classes have no row for validation"));
+    }
+    notes
 }
 
 fn count(labels: &[u32], rows: &[u32], classes: usize) -> Vec<u64> {

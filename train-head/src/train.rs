@@ -14,7 +14,7 @@ use crate::{
     dataset::{Dataset, choose_layer},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, evaluate, fit},
-    monitor::{Monitor, warn},
+    monitor::{METRICS_FILE, Monitor, warn},
     plan::{Existing, TrainPlan},
     report,
     signals::Stop,
@@ -55,10 +55,13 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     conclude(plan, &monitor, outcome.ending, best.epoch)
 }
 
-/// Makes the folder of the run, or checks that it may be written to.
+/// Makes the folder of the run, or checks that it may be written to. What a
+/// training without a result left behind is no obstacle.
 fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
     let taken = match fs::read_dir(out) {
-        Ok(mut entries) => entries.next().is_some(),
+        Ok(mut entries) => {
+            entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != METRICS_FILE))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return fs::create_dir_all(out).map_err(|error| cannot_write(out, &error));
         }
@@ -172,7 +175,7 @@ fn judge(task: &Task, (head, rest): (&Head, &Fitted), rows: &[u32], origin: &str
     SplitRecord {
         origin: origin.to_owned(),
         class_rows: task.dataset.class_rows(rows, task.classes),
-        metrics: evaluate(head, rest, task.dataset, rows, task.classes).finish(),
+        metrics: evaluate(task.dataset, head, rest, rows).finish(),
     }
 }
 
