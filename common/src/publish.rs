@@ -52,6 +52,38 @@ impl Pending {
         file.persist(&self.target).map_err(|error| error.error)?;
         File::open(parent_of(&self.target))?.sync_all()
     }
+
+    /// As [`Pending::publish`], unless a file of that name exists: then that one
+    /// stays, whoever was first.
+    ///
+    /// # Errors
+    /// When flushing, syncing or renaming fails; the target is then untouched.
+    pub fn publish_if_absent(self) -> io::Result<Publication> {
+        let file = self
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        match file.persist_noclobber(&self.target) {
+            Ok(_) => {
+                File::open(parent_of(&self.target))?.sync_all()?;
+                Ok(Publication::Ours)
+            }
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(Publication::Theirs)
+            }
+            Err(failed) => Err(failed.error),
+        }
+    }
+}
+
+/// Whose file is there after [`Pending::publish_if_absent`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publication {
+    /// The one just written.
+    Ours,
+    /// One that existed before.
+    Theirs,
 }
 
 impl Write for Pending {
@@ -108,6 +140,9 @@ mod tests {
         write_atomically(&target, b"{}").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"{}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        assert_ne!(fs::metadata(&target).unwrap().permissions().mode() & 0o044, 0);
+        assert_ne!(
+            fs::metadata(&target).unwrap().permissions().mode() & 0o044,
+            0
+        );
     }
 }

@@ -1,0 +1,135 @@
+//! Reading one part's rows of one layer, in order and completely.
+
+use std::{
+    iter::Peekable,
+    ops::Range,
+    path::{Path, PathBuf},
+    vec,
+};
+
+use super::{
+    CacheError, CommitRecord, FeatureBatch, FileFormat, Layer, Manifest, PartIndex,
+    arrow_file::ArrowFile, parquet_file::ParquetFile,
+};
+
+/// Batches of one file. That its ids are exactly the part's plan rows without
+/// the rejects, each with all its views, is checked on the way: a file can then
+/// be neither short nor another part's.
+pub(super) struct PartRows {
+    path: PathBuf,
+    layer: Layer,
+    file: Rows,
+    expected: ExpectedIds,
+    failed: bool,
+}
+
+enum Rows {
+    Arrow(ArrowFile),
+    Parquet(ParquetFile),
+}
+
+impl PartRows {
+    /// Opens the file of the manifest's layer number `layer`.
+    pub(super) fn open(
+        directory: &Path,
+        manifest: &Manifest,
+        record: &CommitRecord,
+        layer: usize,
+    ) -> Result<Self, CacheError> {
+        // A valid record has a file for every layer.
+        let (file, layer) = (&record.files[layer], manifest.layers[layer].clone());
+        let path = directory.join(&file.path);
+        let rows = match manifest.format {
+            FileFormat::Arrow => Rows::Arrow(ArrowFile::open(&path, file.bytes, &layer)?),
+            FileFormat::Parquet => Rows::Parquet(ParquetFile::open(&path, file.bytes, &layer)?),
+        };
+        Ok(Self {
+            path,
+            layer,
+            file: rows,
+            expected: ExpectedIds::new(manifest, record),
+            failed: false,
+        })
+    }
+
+    fn check(&mut self, batch: arrow::array::RecordBatch) -> Result<FeatureBatch, String> {
+        let batch = FeatureBatch::try_new(batch, &self.layer)?;
+        for (&id, &view) in batch.ids().iter().zip(batch.views()) {
+            match self.expected.next() {
+                Some(expected) if expected == (id, view) => {}
+                Some((row, expected)) => {
+                    return Err(format!(
+                        "expected plan row {row}, view {expected}, found {id}, view {view}"
+                    ));
+                }
+                None => return Err(format!("plan row {id}, view {view} is one too many")),
+            }
+        }
+        Ok(batch)
+    }
+}
+
+impl Iterator for PartRows {
+    type Item = Result<FeatureBatch, CacheError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let batch = match &mut self.file {
+            Rows::Arrow(file) => file.next(),
+            Rows::Parquet(file) => file.next(),
+        };
+        let checked = match batch {
+            Some(batch) => batch.and_then(|batch| self.check(batch)),
+            None => match self.expected.next() {
+                Some((row, view)) => Err(format!("ends before plan row {row}, view {view}")),
+                None => return None,
+            },
+        };
+        Some(checked.map_err(|problem| {
+            self.failed = true;
+            CacheError::damaged(&self.path, problem)
+        }))
+    }
+}
+
+/// Every (plan row, view) that a part's files hold, in order.
+struct ExpectedIds {
+    rows: Range<u64>,
+    rejects: Peekable<vec::IntoIter<u64>>,
+    views: u8,
+    /// View that comes next of the row before `rows`; `views` when it is done.
+    view: u8,
+}
+
+impl ExpectedIds {
+    fn new(manifest: &Manifest, record: &CommitRecord) -> Self {
+        let rejects: Vec<u64> = record.rejects.iter().map(|reject| reject.id).collect();
+        let views = manifest.identity.views;
+        Self {
+            rows: manifest.rows_of(PartIndex(record.part)),
+            rejects: rejects.into_iter().peekable(),
+            views,
+            view: views,
+        }
+    }
+}
+
+impl Iterator for ExpectedIds {
+    type Item = (u64, u8);
+
+    fn next(&mut self) -> Option<(u64, u8)> {
+        if self.view == self.views {
+            self.view = 0;
+            loop {
+                let row = self.rows.next()?;
+                if self.rejects.next_if_eq(&row).is_none() {
+                    break;
+                }
+            }
+        }
+        self.view += 1;
+        Some((self.rows.start - 1, self.view - 1))
+    }
+}
