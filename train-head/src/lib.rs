@@ -1,1 +1,63 @@
-//! (being written)
+//! Trains classification heads on a feature cache, evaluates them, and applies
+//! them to new images.
+//!
+//! ```text
+//! cli → plan → dataset (features, split) → train → bundle        linear, mlp
+//!              bundle + dataset → metrics                        eval
+//!              bundle + images → engine → head → top classes     predict
+//! ```
+
+mod cli;
+mod dataset;
+mod eval;
+mod failure;
+mod features;
+mod fit;
+mod monitor;
+mod optimizer;
+mod plan;
+mod predict;
+mod report;
+mod schedule;
+mod signals;
+mod split;
+mod train;
+
+use std::{ffi::OsString, io::Write};
+
+use clap::Parser;
+use common::exit::Exit;
+
+use crate::{cli::Cli, failure::Failure, plan::Plan};
+
+/// Runs the command line `args` (the program's name first) and says how it ended.
+/// Results go to standard output, progress and errors to standard error.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Also how `--help` and `--version` arrive; a closed pipe is no reason to fail.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Success
+            };
+        }
+    };
+    match carry_out(cli) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "train-head: error: {failure}");
+            failure.exit
+        }
+    }
+}
+
+fn carry_out(cli: Cli) -> Result<Exit, Failure> {
+    match Plan::try_from(cli)? {
+        Plan::Train(plan) => train::run(&plan),
+        Plan::Evaluate(plan) => eval::run(&plan),
+        Plan::Predict(plan) => predict::run(&plan),
+    }
+}

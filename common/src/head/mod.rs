@@ -1,1 +1,26 @@
-//! (being written)
+//! Classification heads on cached features: what they are, how they run
+//! forwards and backwards, how good they are, and the bundle they are kept in.
+//!
+//! Comes in: features `[B, D]` f32 and labels. Goes out: logits `[B, C]`, losses,
+//! gradients, metrics, and `head.safetensors` + `run.json`. Which step to take
+//! along a gradient is the trainer's business, not this module's.
+
+mod bundle;
+mod forward;
+mod linear;
+mod loss;
+mod matrix;
+mod metrics;
+mod network;
+mod normalise;
+
+pub use bundle::{
+    Bundle, BundleError, FORMAT_VERSION, HEAD_FILE, RUN_FILE, RunRecord, SplitRecord,
+    TrainingRecord,
+};
+pub use forward::{Dropout, Pass};
+pub use linear::Linear;
+pub use loss::{CrossEntropy, LossSum};
+pub use metrics::{Metrics, TOP_K, Tally, top_classes};
+pub use network::{DEFAULT_HIDDEN, Head, HeadKind};
+pub use normalise::{Fitted, Moments, NORM_FLOOR, Normalisation};

@@ -19,7 +19,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit> {
     let report = cache::verify(directory)?;
     if args.discard {
         let cache = Cache::open(directory)?;
-        let parts: BTreeSet<u32> = report.damaged.iter().filter_map(|d| d.part).collect();
+        let parts: BTreeSet<u32> = report.damaged.iter().map(|damage| damage.part).collect();
         for part in parts {
             cache.discard(PartIndex(part))?;
         }

@@ -1,0 +1,195 @@
+//! The folder a trained head is kept in: `head.safetensors` and `run.json`.
+//!
+//! The tensors carry torchvision's names and what a foreign reader must know
+//! as metadata; `run.json` has everything that is needed to repeat the run. It is written
+//! last and carries the digest of the tensors, so that a bundle is whole or absent.
+
+mod record;
+mod tensors;
+
+use std::{
+    fmt::Display,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+pub use record::{FORMAT_VERSION, RunRecord, SplitRecord, TrainingRecord};
+
+use super::Head;
+use crate::{digest::sha256_hex, publish::write_atomically};
+
+/// Name of the file with the parameters.
+pub const HEAD_FILE: &str = "head.safetensors";
+
+/// Name of the file with everything else.
+pub const RUN_FILE: &str = "run.json";
+
+/// Largest `run.json` that is read; a confusion matrix of 1,000 classes takes about 3 MB.
+const MAX_RUN_BYTES: u64 = 256 << 20;
+
+/// Largest `head.safetensors` that is read.
+const MAX_HEAD_BYTES: u64 = 4 << 30;
+
+/// A trained head and its record.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// The head, on features normalised as the record says.
+    pub head: Head,
+    /// How it came to be.
+    pub record: RunRecord,
+}
+
+/// Why a bundle cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// There is no finished run in the folder.
+    #[error("run `{}`: no `{RUN_FILE}` here (the run was not finished; train it with `train-head linear CACHE --out RUN`)", .0.display())]
+    NotFound(PathBuf),
+
+    /// The system refused to read or write.
+    #[error("`{}`: {action} failed", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// The run was written by a newer version of this program.
+    #[error("`{}`: format version {found}, this program reads up to {FORMAT_VERSION} (update the program)", .path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Version found.
+        found: u32,
+    },
+
+    /// `run.json` is torn, edited, or foreign.
+    #[error("`{}`: {problem} (restore the file, or train again with --overwrite)", .path.display())]
+    BadRecord {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found.
+        problem: String,
+    },
+
+    /// `head.safetensors` is torn, edited, or foreign.
+    #[error("`{}`: {problem} (restore the file, or train again with --overwrite)", .path.display())]
+    BadTensors {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found.
+        problem: String,
+    },
+}
+
+impl Bundle {
+    /// Writes both files into `directory`, which must exist, replacing a bundle
+    /// that is there. `record.head_sha256` is filled in.
+    ///
+    /// # Errors
+    /// When a file cannot be written. A bundle that was there before is then gone or whole.
+    pub fn save(&mut self, directory: &Path) -> Result<(), BundleError> {
+        let tensor_path = directory.join(HEAD_FILE);
+        let run_path = directory.join(RUN_FILE);
+        let bytes = tensors::to_bytes(&self.head, &self.record)
+            .map_err(|problem| bad_tensors(&tensor_path, problem))?;
+        self.record.head_sha256 = sha256_hex(&bytes);
+        match fs::remove_file(&run_path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(&run_path, "removing")(error));
+            }
+            _ => {}
+        }
+        write_atomically(&tensor_path, &bytes).map_err(failed(&tensor_path, "writing"))?;
+        let mut json = serde_json::to_vec_pretty(&self.record)
+            .map_err(|error| bad_record(&run_path, error))?;
+        json.push(b'\n');
+        write_atomically(&run_path, &json).map_err(failed(&run_path, "writing"))
+    }
+
+    /// Reads the bundle in `directory`.
+    ///
+    /// # Errors
+    /// When there is none, a file cannot be read, is of a newer version, or the two do not fit together.
+    pub fn load(directory: &Path) -> Result<Self, BundleError> {
+        let run_path = directory.join(RUN_FILE);
+        let json = match read_capped(&run_path, MAX_RUN_BYTES) {
+            Err(BundleError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(BundleError::NotFound(directory.to_owned()));
+            }
+            other => other?,
+        };
+        let probe: VersionProbe =
+            serde_json::from_slice(&json).map_err(|error| bad_record(&run_path, error))?;
+        if probe.format_version > FORMAT_VERSION {
+            return Err(BundleError::NewerFormat {
+                path: run_path,
+                found: probe.format_version,
+            });
+        }
+        let record: RunRecord =
+            serde_json::from_slice(&json).map_err(|error| bad_record(&run_path, error))?;
+        record
+            .check()
+            .map_err(|problem| bad_record(&run_path, problem))?;
+
+        let tensor_path = directory.join(HEAD_FILE);
+        let bytes = read_capped(&tensor_path, MAX_HEAD_BYTES)?;
+        let found = sha256_hex(&bytes);
+        if found != record.head_sha256 {
+            let problem = format!(
+                "SHA-256 is {found}, `{RUN_FILE}` expects {}",
+                record.head_sha256
+            );
+            return Err(bad_tensors(&tensor_path, problem));
+        }
+        let head = tensors::from_bytes(&bytes, &record)
+            .map_err(|problem| bad_tensors(&tensor_path, problem))?;
+        Ok(Self { head, record })
+    }
+}
+
+#[derive(Deserialize)]
+struct VersionProbe {
+    format_version: u32,
+}
+
+fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, BundleError> {
+    let bytes = fs::metadata(path).map_err(failed(path, "reading"))?.len();
+    if bytes > cap {
+        let problem = format!("{bytes} bytes, at most {cap} were expected");
+        return Err(bad_record(path, problem));
+    }
+    fs::read(path).map_err(failed(path, "reading"))
+}
+
+fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> BundleError {
+    let path = path.to_owned();
+    move |source| BundleError::Io {
+        path,
+        action,
+        source,
+    }
+}
+
+fn bad_record(path: &Path, problem: impl Display) -> BundleError {
+    BundleError::BadRecord {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
+}
+
+fn bad_tensors(path: &Path, problem: impl Display) -> BundleError {
+    BundleError::BadTensors {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! The content of `run.json`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::{HeadKind, Metrics, Normalisation};
+use crate::cache::Identity;
+
+/// Version of the bundle that this program writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Everything that is needed to repeat, apply, and judge a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format_version: u32,
+    /// Version of the program.
+    pub program_version: String,
+    /// The shape of the head.
+    pub head: HeadKind,
+    /// Class names; a logit's position is an index into them.
+    pub classes: Vec<String>,
+    /// Width of the features.
+    pub features: usize,
+    /// The layer of the backbone that the features come from.
+    pub layer: String,
+    /// What is left to be done to features before this head: `none` or `l2`.
+    /// A standardisation is folded into the parameters.
+    pub normalise_features: Normalisation,
+    /// Fingerprint of the cache that the head was trained on.
+    pub fingerprint: String,
+    /// What that fingerprint is made of.
+    pub identity: Identity,
+    /// Digest of the cache's plan: which images, labels, and splits.
+    pub plan_sha256: String,
+    /// The hyper-parameters, the seed among them.
+    pub settings: Value,
+    /// How the training went.
+    pub training: TrainingRecord,
+    /// SHA-256 of `head.safetensors`.
+    pub head_sha256: String,
+}
+
+/// How a training went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingRecord {
+    /// Epochs that were run to their end.
+    pub epochs: u32,
+    /// The epoch whose parameters are kept, counted from 1.
+    pub best_epoch: u32,
+    /// Why it ended: `epochs`, `patience`, `non-finite`, or `signal`.
+    pub ended_by: String,
+    /// Where the training rows come from, and how good the kept head is on them.
+    pub train: SplitRecord,
+    /// Where the validation rows come from, and how good the kept head is on them.
+    pub validation: SplitRecord,
+    /// Rows without a label, which took no part.
+    pub unlabelled_rows: u64,
+}
+
+/// A split of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitRecord {
+    /// `source`: as the source says; `drawn`: taken out of the training rows.
+    pub origin: String,
+    /// Rows of each class.
+    pub class_rows: Vec<u64>,
+    /// The kept head's figures.
+    pub metrics: Metrics,
+}
+
+impl RunRecord {
+    /// Checks what the file alone can tell.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let expected = self.identity.fingerprint();
+        if self.fingerprint != expected {
+            return Err(format!(
+                "fingerprint is {}, its identity's is {expected}",
+                self.fingerprint
+            ));
+        }
+        if self.classes.is_empty() || self.features == 0 {
+            return Err(format!(
+                "a head from {} features to {} classes",
+                self.features,
+                self.classes.len()
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! Products of row-major f32 matrices.
+//!
+//! Invariant: an element of the result is always summed in the same order, so
+//! the bytes do not depend on the number of threads.
+
+use gemm::Parallelism;
+
+/// A row-major matrix, or the transpose of one, without copying.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: isize,
+    column_stride: isize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `values` as `[rows, columns]`.
+    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(values.len(), rows * columns, "matrix size");
+        Self {
+            values,
+            rows,
+            columns,
+            row_stride: columns as isize,
+            column_stride: 1,
+        }
+    }
+
+    /// The transpose.
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// What [`multiply`] does with what the output holds already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// It is replaced.
+    Replace,
+    /// The product is added to it.
+    Add,
+}
+
+/// `output (+)= left · right`; `output` is row-major `[left.rows, right.columns]`.
+pub(super) fn multiply(left: Matrix, right: Matrix, output: &mut [f32], mode: Output) {
+    assert_eq!(left.columns, right.rows, "inner dimensions");
+    assert_eq!(output.len(), left.rows * right.columns, "output size");
+    // SAFETY: the three pointers cover rows × columns elements with the strides
+    // given (asserted in `Matrix::new` and above), and `output` is borrowed
+    // mutably, so it overlaps neither input.
+    unsafe {
+        gemm::gemm(
+            left.rows,
+            right.columns,
+            left.columns,
+            output.as_mut_ptr(),
+            1,
+            right.columns as isize,
+            mode == Output::Add,
+            left.values.as_ptr(),
+            left.column_stride,
+            left.row_stride,
+            right.values.as_ptr(),
+            right.column_stride,
+            right.row_stride,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            // Threads share out the elements of the output; the depth is cut into
+            // blocks that do not depend on their number.
+            Parallelism::Rayon(0),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::Rng;
+
+    use super::*;
+    use crate::random;
+
+    fn noise(len: usize, name: &str) -> Vec<f32> {
+        let mut stream = random::stream(1, name);
+        (0..len).map(|_| stream.random_range(-1.0..1.0)).collect()
+    }
+
+    fn product_with(threads: usize, rows: usize, depth: usize, columns: usize) -> Vec<u32> {
+        let pool = rayon_pool(threads);
+        let (left, right) = (noise(rows * depth, "left"), noise(columns * depth, "right"));
+        let mut output = vec![0.0; rows * columns];
+        pool.install(|| {
+            multiply(
+                Matrix::new(&left, rows, depth),
+                Matrix::new(&right, columns, depth).transposed(),
+                &mut output,
+                Output::Replace,
+            );
+        });
+        output.into_iter().map(f32::to_bits).collect()
+    }
+
+    fn rayon_pool(threads: usize) -> rayon::ThreadPool {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn product_has_the_same_bits_with_any_number_of_threads() {
+        for (rows, depth, columns) in [
+            (256, 1280, 512),
+            (256, 1280, 10),
+            (512, 256, 1280),
+            (3, 5000, 7),
+            (1, 1280, 1000),
+        ] {
+            let alone = product_with(1, rows, depth, columns);
+            for threads in [2, 3, 5] {
+                assert_eq!(
+                    alone,
+                    product_with(threads, rows, depth, columns),
+                    "{rows}×{depth}×{columns} on {threads} threads"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn adding_keeps_what_the_output_held() {
+        let left = [1.0, 2.0, 3.0, 4.0];
+        let mut output = [10.0, 20.0, 30.0, 40.0];
+        let matrix = Matrix::new(&left, 2, 2);
+        multiply(matrix, matrix.transposed(), &mut output, Output::Add);
+        // [[1, 2], [3, 4]] · [[1, 3], [2, 4]] = [[5, 11], [11, 25]].
+        assert_eq!(output, [15.0, 31.0, 41.0, 65.0]);
+    }
+}

@@ -1,0 +1,196 @@
+//! The command line as clap sees it. Nothing here is checked beyond its syntax;
+//! [`crate::plan`] does that.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use common::head::{DEFAULT_HIDDEN, TOP_K};
+
+use crate::{plan, schedule::Decay};
+
+/// Trains, evaluates and applies classification heads on a feature cache.
+#[derive(Debug, Parser)]
+#[command(name = "train-head", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a linear head: features → classes
+    Linear(TrainArgs),
+    /// Train a head with one hidden layer: features → hidden, ReLU → classes
+    Mlp(MlpArgs),
+    /// Measure a trained head on a split of a cache
+    Eval(EvalArgs),
+    /// Classify new images with a trained head
+    Predict(PredictArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MlpArgs {
+    /// Hidden units
+    #[arg(long, default_value_t = DEFAULT_HIDDEN, value_name = "N")]
+    pub(crate) hidden: usize,
+    #[command(flatten)]
+    pub(crate) train: TrainArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Feature cache written by `extract run`
+    pub(crate) cache: PathBuf,
+    /// Folder for the trained head
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: PathBuf,
+    /// Replace a run that is in RUN already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Layer whose features are used [default: the only one, or `avgpool`]
+    #[arg(long)]
+    pub(crate) layer: Option<String>,
+    #[command(flatten)]
+    pub(crate) step: StepArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+/// How steps are taken.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Optimisation")]
+pub(crate) struct StepArgs {
+    /// Largest number of passes over the training rows
+    #[arg(long, default_value_t = plan::DEFAULT_EPOCHS, value_name = "N")]
+    pub(crate) epochs: u32,
+    /// Epochs without a smaller validation loss before it ends; 0 = never ends early
+    #[arg(long, default_value_t = plan::DEFAULT_PATIENCE, value_name = "N")]
+    pub(crate) patience: u32,
+    /// Rows a step
+    #[arg(long, default_value_t = plan::DEFAULT_BATCH_SIZE, value_name = "N")]
+    pub(crate) batch_size: usize,
+    /// Update rule
+    #[arg(long, value_enum, default_value_t = OptimizerArg::Adam)]
+    pub(crate) optimizer: OptimizerArg,
+    /// Learning rate [default: 0.001 for adam and adamw, 0.1 for sgd]
+    #[arg(long, visible_alias = "lr", value_name = "RATE")]
+    pub(crate) learning_rate: Option<f64>,
+    /// Momentum of sgd [default: 0.9]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) momentum: Option<f32>,
+    /// Nesterov's look-ahead with sgd
+    #[arg(long)]
+    pub(crate) nesterov: bool,
+    /// Weight decay, not on biases: an L2 penalty with adam and sgd, decoupled with
+    /// adamw [default: 0.01 for adamw, otherwise 0]
+    #[arg(long, value_name = "DECAY")]
+    pub(crate) weight_decay: Option<f32>,
+    /// Learning rate after the warm-up
+    #[arg(long, value_enum, default_value_t = Decay::Constant)]
+    pub(crate) schedule: Decay,
+    /// Epochs over which the learning rate grows linearly from zero
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) warmup_epochs: u32,
+    /// Seed of the initial weights, the order of rows, dropout, and a drawn split
+    #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
+    pub(crate) seed: u64,
+}
+
+/// What is fitted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// What is done to features first; `standardise` is folded into the exported weights
+    #[arg(long, value_enum, default_value_t = NormaliseArg::None)]
+    pub(crate) normalise: NormaliseArg,
+    /// Probability with which an input of a layer is dropped in training
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    pub(crate) dropout: f32,
+    /// Share of the target spread over all classes
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) label_smoothing: f32,
+    /// Weight of each class in the loss
+    #[arg(long, value_enum, default_value_t = ClassWeightsArg::None)]
+    pub(crate) class_weights: ClassWeightsArg,
+    /// Share of the training rows that becomes the validation split where the source has none
+    #[arg(long, default_value_t = plan::DEFAULT_VAL_FRACTION, value_name = "SHARE")]
+    pub(crate) val_fraction: f64,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct ReportArgs {
+    /// Print the result as one JSON document on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Say nothing but warnings, errors and what `--json` asks for
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Folder of the trained head
+    pub(crate) run: PathBuf,
+    /// Feature cache written by `extract run`
+    pub(crate) cache: PathBuf,
+    /// Split to measure on
+    #[arg(long, value_enum, default_value_t = SplitArg::Test)]
+    pub(crate) split: SplitArg,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// Folder of the trained head
+    pub(crate) run: PathBuf,
+    /// Images, or folders that are searched for images
+    #[arg(required = true)]
+    pub(crate) images: Vec<PathBuf>,
+    /// Classes shown for each image
+    #[arg(long, default_value_t = TOP_K, value_name = "N")]
+    pub(crate) top: usize,
+    /// The backbone's weights [default: the embedded ones, where the head was trained on them]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<String>,
+    /// Where the backbone runs: auto, cpu, cuda:0, …
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: String,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OptimizerArg {
+    Adam,
+    Adamw,
+    Sgd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NormaliseArg {
+    None,
+    L2,
+    #[value(alias = "standardize")]
+    Standardise,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClassWeightsArg {
+    /// All classes alike
+    None,
+    /// Inversely proportional to a class's training rows: rows / (classes · rows of the class)
+    Balanced,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitArg {
+    Train,
+    Val,
+    Test,
+    /// Every labelled row
+    All,
+}

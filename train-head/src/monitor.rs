@@ -1,0 +1,168 @@
+//! What is said of a training while it runs: a line an epoch on the terminal,
+//! the same figures in `metrics.jsonl`, and warnings.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+
+use serde::Serialize;
+
+use crate::plan::Progress;
+
+/// Name of the file with one JSON object an epoch.
+pub(crate) const METRICS_FILE: &str = "metrics.jsonl";
+
+/// Epochs in a row with a rising validation loss and a falling training loss that
+/// are called over-fitting.
+pub(crate) const OVERFITTING_EPOCHS: u32 = 3;
+
+/// The figures of an epoch.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct EpochLine {
+    pub(crate) epoch: u32,
+    /// Mean of the minimised loss over the epoch's batches.
+    pub(crate) train_loss: f64,
+    /// Share of right rows over the epoch's batches.
+    pub(crate) train_accuracy: f64,
+    /// Cross-entropy after the epoch.
+    pub(crate) val_loss: f64,
+    pub(crate) val_accuracy: f64,
+    /// Of the epoch's last step.
+    pub(crate) learning_rate: f32,
+    pub(crate) elapsed_ms: f64,
+    /// Whether the validation loss is the smallest so far.
+    pub(crate) best: bool,
+}
+
+/// Hears of every epoch.
+pub(crate) struct Monitor {
+    progress: Progress,
+    metrics: Option<File>,
+    previous: Option<EpochLine>,
+    rising: u32,
+    warned: bool,
+}
+
+impl Monitor {
+    /// Writes `metrics.jsonl` anew in `directory`.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub(crate) fn new(directory: &Path, progress: Progress) -> io::Result<Self> {
+        Ok(Self {
+            metrics: Some(File::create(directory.join(METRICS_FILE))?),
+            ..Self::silent(progress)
+        })
+    }
+
+    fn silent(progress: Progress) -> Self {
+        Self {
+            progress,
+            metrics: None,
+            previous: None,
+            rising: 0,
+            warned: false,
+        }
+    }
+
+    /// Something worth knowing that is not a problem.
+    pub(crate) fn say(&self, message: &str) {
+        if self.progress == Progress::Shown {
+            write_line(message);
+        }
+    }
+
+    /// An epoch has ended.
+    ///
+    /// # Errors
+    /// When `metrics.jsonl` cannot be written.
+    pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
+        if let Some(file) = &mut self.metrics {
+            let mut json = serde_json::to_vec(line)?;
+            json.push(b'\n');
+            file.write_all(&json)?;
+        }
+        if line.epoch == 1 {
+            self.say("epoch  train loss   acc.    val loss   acc.        ms");
+        }
+        self.say(&format!(
+            "{:>5}  {:>10.4}  {:>5.1}%  {:>9.4}  {:>5.1}%  {:>7.0}{}",
+            line.epoch,
+            line.train_loss,
+            line.train_accuracy * 100.0,
+            line.val_loss,
+            line.val_accuracy * 100.0,
+            line.elapsed_ms,
+            if line.best { "  best" } else { "" }
+        ));
+        if self.overfits(line) {
+            warn(&format!(
+                "over-fitting: for {OVERFITTING_EPOCHS} epochs the validation loss rose while the training loss fell; the best epoch is kept (more data, --weight-decay, --dropout or --label-smoothing may help)"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether over-fitting is seen for the first time.
+    fn overfits(&mut self, line: &EpochLine) -> bool {
+        let worse = self.previous.as_ref().is_some_and(|previous| {
+            line.val_loss > previous.val_loss && line.train_loss < previous.train_loss
+        });
+        self.rising = if worse { self.rising + 1 } else { 0 };
+        self.previous = Some(line.clone());
+        let first = self.rising >= OVERFITTING_EPOCHS && !self.warned;
+        self.warned |= first;
+        first
+    }
+}
+
+/// Something that the user should act on; said even when quiet.
+pub(crate) fn warn(message: &str) {
+    write_line(&format!("train-head: warning: {message}"));
+}
+
+/// A closed terminal is no reason to lose a training.
+fn write_line(message: &str) {
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(epoch: u32, train_loss: f64, val_loss: f64) -> EpochLine {
+        EpochLine {
+            epoch,
+            train_loss,
+            train_accuracy: 0.5,
+            val_loss,
+            val_accuracy: 0.5,
+            learning_rate: 0.1,
+            elapsed_ms: 1.0,
+            best: false,
+        }
+    }
+
+    fn warnings(losses: &[(f64, f64)]) -> Vec<u32> {
+        let mut monitor = Monitor::silent(Progress::Hidden);
+        let epochs = (1..).zip(losses);
+        epochs
+            .filter(|(epoch, (train, val))| monitor.overfits(&line(*epoch, *train, *val)))
+            .map(|(epoch, _)| epoch)
+            .collect()
+    }
+
+    #[test]
+    fn diverging_losses_are_called_overfitting_once() {
+        let losses = [(1.0, 1.0), (0.9, 1.1), (0.8, 1.2), (0.7, 1.3), (0.6, 1.4)];
+        assert_eq!(warnings(&losses), [4]);
+    }
+
+    #[test]
+    fn both_losses_rising_or_a_single_bad_epoch_is_not_overfitting() {
+        assert!(warnings(&[(1.0, 1.0), (1.1, 1.1), (1.2, 1.2), (1.3, 1.3)]).is_empty());
+        assert!(warnings(&[(1.0, 1.0), (0.9, 1.1), (0.8, 1.0), (0.7, 1.1)]).is_empty());
+    }
+}

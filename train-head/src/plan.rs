@@ -1,0 +1,333 @@
+//! What a command is to do, valid by construction.
+
+use std::path::PathBuf;
+
+use common::{
+    exit::Exit,
+    head::{HeadKind, Normalisation},
+    source::Split,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli::{
+        ClassWeightsArg, Cli, Command, EvalArgs, ModelArgs, NormaliseArg, OptimizerArg,
+        PredictArgs, ReportArgs, SplitArg, StepArgs, TrainArgs,
+    },
+    failure::Failure,
+    optimizer::Method,
+    schedule::Decay,
+};
+
+/// Passes over the training rows at most; on cached features an epoch costs
+/// little and early stopping usually comes first.
+pub(crate) const DEFAULT_EPOCHS: u32 = 100;
+
+/// Epochs without a smaller validation loss before training ends.
+pub(crate) const DEFAULT_PATIENCE: u32 = 10;
+
+/// Rows a step.
+pub(crate) const DEFAULT_BATCH_SIZE: usize = 256;
+
+/// Learning rate of Adam and AdamW, as in PyTorch.
+pub(crate) const DEFAULT_ADAM_RATE: f64 = 1e-3;
+
+/// Learning rate of SGD.
+pub(crate) const DEFAULT_SGD_RATE: f64 = 0.1;
+
+/// Momentum of SGD.
+pub(crate) const DEFAULT_MOMENTUM: f32 = 0.9;
+
+/// Weight decay of AdamW, as in PyTorch; Adam and SGD have none.
+pub(crate) const DEFAULT_ADAMW_DECAY: f32 = 0.01;
+
+/// Share of the training rows that is drawn for validation.
+pub(crate) const DEFAULT_VAL_FRACTION: f64 = 0.2;
+
+/// Seed.
+pub(crate) const DEFAULT_SEED: u64 = 0;
+
+/// Largest hidden layer; beyond it a typing error is likelier than a head.
+const MAX_HIDDEN: usize = 1 << 16;
+
+/// One command.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    Train(TrainPlan),
+    Evaluate(EvaluatePlan),
+    Predict(PredictPlan),
+}
+
+#[derive(Debug)]
+pub(crate) struct TrainPlan {
+    pub(crate) cache: PathBuf,
+    pub(crate) out: PathBuf,
+    pub(crate) existing: Existing,
+    pub(crate) layer: Option<String>,
+    pub(crate) head: HeadKind,
+    pub(crate) settings: Settings,
+    pub(crate) report: Reporting,
+}
+
+#[derive(Debug)]
+pub(crate) struct EvaluatePlan {
+    pub(crate) run: PathBuf,
+    pub(crate) cache: PathBuf,
+    /// `None`: every labelled row.
+    pub(crate) split: Option<Split>,
+    pub(crate) report: Reporting,
+}
+
+#[derive(Debug)]
+pub(crate) struct PredictPlan {
+    pub(crate) run: PathBuf,
+    pub(crate) images: Vec<PathBuf>,
+    pub(crate) top: usize,
+    pub(crate) weights: Option<String>,
+    pub(crate) device: String,
+    pub(crate) report: Reporting,
+}
+
+/// What happens to a run that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existing {
+    Refuse,
+    Replace,
+}
+
+/// Who reads the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reporting {
+    /// The result goes to standard output as text or as JSON.
+    pub(crate) result: ResultFormat,
+    /// Whether progress goes to standard error.
+    pub(crate) progress: Progress,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResultFormat {
+    Text,
+    Json,
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Shown,
+    Hidden,
+}
+
+/// Hyper-parameters of a training; `run.json` keeps them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) epochs: u32,
+    /// Epochs without improvement before it ends; `None`: all epochs are run.
+    pub(crate) patience: Option<u32>,
+    pub(crate) batch_size: usize,
+    pub(crate) optimizer: Method,
+    pub(crate) learning_rate: f64,
+    pub(crate) weight_decay: f32,
+    pub(crate) schedule: Decay,
+    pub(crate) warmup_epochs: u32,
+    pub(crate) normalise: Normalisation,
+    pub(crate) dropout: f32,
+    pub(crate) label_smoothing: f32,
+    pub(crate) class_weights: ClassWeights,
+    pub(crate) val_fraction: f64,
+    pub(crate) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClassWeights {
+    None,
+    Balanced,
+}
+
+impl TryFrom<Cli> for Plan {
+    type Error = Failure;
+
+    fn try_from(cli: Cli) -> Result<Self, Failure> {
+        match cli.command {
+            Command::Linear(args) => train_plan(args, HeadKind::Linear).map(Self::Train),
+            Command::Mlp(args) => {
+                let hidden = args.hidden;
+                check(
+                    "--hidden",
+                    hidden,
+                    (1..=MAX_HIDDEN).contains(&hidden),
+                    "1 to 65536",
+                )?;
+                train_plan(args.train, HeadKind::Mlp { hidden }).map(Self::Train)
+            }
+            Command::Eval(args) => Ok(Self::Evaluate(evaluate_plan(args))),
+            Command::Predict(args) => predict_plan(args).map(Self::Predict),
+        }
+    }
+}
+
+fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
+    Ok(TrainPlan {
+        cache: args.cache,
+        out: args.out,
+        existing: if args.overwrite {
+            Existing::Replace
+        } else {
+            Existing::Refuse
+        },
+        layer: args.layer,
+        head,
+        settings: settings(&args.step, &args.model)?,
+        report: reporting(args.report),
+    })
+}
+
+fn evaluate_plan(args: EvalArgs) -> EvaluatePlan {
+    EvaluatePlan {
+        run: args.run,
+        cache: args.cache,
+        split: match args.split {
+            SplitArg::Train => Some(Split::Train),
+            SplitArg::Val => Some(Split::Val),
+            SplitArg::Test => Some(Split::Test),
+            SplitArg::All => None,
+        },
+        report: reporting(args.report),
+    }
+}
+
+fn predict_plan(args: PredictArgs) -> Result<PredictPlan, Failure> {
+    check("--top", args.top, args.top > 0, "1 or more")?;
+    Ok(PredictPlan {
+        run: args.run,
+        images: args.images,
+        top: args.top,
+        weights: args.weights,
+        device: args.device,
+        report: reporting(args.report),
+    })
+}
+
+fn reporting(args: ReportArgs) -> Reporting {
+    Reporting {
+        result: match (args.json, args.quiet) {
+            (true, _) => ResultFormat::Json,
+            (false, true) => ResultFormat::Nothing,
+            (false, false) => ResultFormat::Text,
+        },
+        progress: if args.quiet {
+            Progress::Hidden
+        } else {
+            Progress::Shown
+        },
+    }
+}
+
+fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
+    let optimizer = method(step)?;
+    let (default_rate, default_decay) = match optimizer {
+        Method::Sgd { .. } => (DEFAULT_SGD_RATE, 0.0),
+        Method::Adam => (DEFAULT_ADAM_RATE, 0.0),
+        Method::AdamW => (DEFAULT_ADAM_RATE, DEFAULT_ADAMW_DECAY),
+    };
+    let settings = Settings {
+        epochs: step.epochs,
+        patience: (step.patience > 0).then_some(step.patience),
+        batch_size: step.batch_size,
+        optimizer,
+        learning_rate: step.learning_rate.unwrap_or(default_rate),
+        weight_decay: step.weight_decay.unwrap_or(default_decay),
+        schedule: step.schedule,
+        warmup_epochs: step.warmup_epochs,
+        normalise: match model.normalise {
+            NormaliseArg::None => Normalisation::None,
+            NormaliseArg::L2 => Normalisation::L2,
+            NormaliseArg::Standardise => Normalisation::Standardise,
+        },
+        dropout: model.dropout,
+        label_smoothing: model.label_smoothing,
+        class_weights: match model.class_weights {
+            ClassWeightsArg::None => ClassWeights::None,
+            ClassWeightsArg::Balanced => ClassWeights::Balanced,
+        },
+        val_fraction: model.val_fraction,
+        seed: step.seed,
+    };
+    settings.check().map(|()| settings)
+}
+
+impl Settings {
+    fn check(&self) -> Result<(), Failure> {
+        let size = self.batch_size;
+        check("--epochs", self.epochs, self.epochs > 0, "1 or more")?;
+        check("--batch-size", size, size > 0, "1 or more")?;
+        let rate = self.learning_rate;
+        let positive = rate > 0.0 && rate.is_finite();
+        check("--learning-rate", rate, positive, "a positive number")?;
+        let decay = self.weight_decay;
+        let natural = decay >= 0.0 && decay.is_finite();
+        check("--weight-decay", decay, natural, "0 or more")?;
+        let warmup = self.warmup_epochs;
+        let shorter = warmup < self.epochs;
+        check("--warmup-epochs", warmup, shorter, "fewer than --epochs")?;
+        for (option, share) in [
+            ("--dropout", self.dropout),
+            ("--label-smoothing", self.label_smoothing),
+        ] {
+            let holds = (0.0..1.0).contains(&share);
+            check(option, share, holds, "0 or more, below 1")?;
+        }
+        let fraction = self.val_fraction;
+        let inside = fraction > 0.0 && fraction < 1.0;
+        check("--val-fraction", fraction, inside, "between 0 and 1")
+    }
+}
+
+fn method(step: &StepArgs) -> Result<Method, Failure> {
+    if step.optimizer == OptimizerArg::Sgd {
+        let momentum = step.momentum.unwrap_or(DEFAULT_MOMENTUM);
+        check(
+            "--momentum",
+            momentum,
+            (0.0..1.0).contains(&momentum),
+            "0 or more, below 1",
+        )?;
+        let nesterov = step.nesterov;
+        check(
+            "--nesterov",
+            nesterov,
+            !nesterov || momentum > 0.0,
+            "used with a momentum",
+        )?;
+        return Ok(Method::Sgd { momentum, nesterov });
+    }
+    for (option, given) in [
+        ("--momentum", step.momentum.is_some()),
+        ("--nesterov", step.nesterov),
+    ] {
+        if given {
+            let message = format!("{option}: only sgd has it (add `--optimizer sgd`)");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+    }
+    Ok(match step.optimizer {
+        OptimizerArg::Adamw => Method::AdamW,
+        _ => Method::Adam,
+    })
+}
+
+fn check(
+    option: &str,
+    value: impl std::fmt::Display,
+    holds: bool,
+    expected: &str,
+) -> Result<(), Failure> {
+    if holds {
+        return Ok(());
+    }
+    let message = format!("{option}: {value} given, {expected} expected");
+    Err(Failure::new(Exit::Usage, message))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! Which rows are trained on and which ones choose the head.
+//!
+//! Where the source has no validation split one is drawn out of its training
+//! rows: the same share of every class, and never through a unit, which is all that shows
+//! the same thing: the views of an image, rows with bit-identical features, and
+//! the members of a group.
+
+use std::collections::{HashMap, HashSet};
+
+use common::{exit::Exit, random, source::Split};
+use rand::seq::SliceRandom;
+
+use crate::{dataset::RowInfo, failure::Failure};
+
+/// Row numbers of a dataset, ascending.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Partition {
+    pub(crate) train: Vec<u32>,
+    pub(crate) validation: Vec<u32>,
+    pub(crate) origin: Origin,
+    /// What the user should know, in sentences.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Where the validation rows come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The source has them.
+    Source,
+    /// Drawn out of the training rows.
+    Drawn,
+}
+
+/// What a validation split is drawn with.
+pub(crate) struct Draw<'a> {
+    pub(crate) labels: &'a [u32],
+    pub(crate) rows: &'a [RowInfo],
+    /// Group of an image, by its position in the plan.
+    pub(crate) group: &'a dyn Fn(u64) -> Option<&'a str>,
+    pub(crate) fraction: f64,
+    pub(crate) seed: u64,
+}
+
+/// Splits that a training reads. The test split is none of its business.
+pub(crate) const FITTING_SPLITS: [Split; 3] = [Split::Train, Split::None, Split::Val];
+
+/// Divides the rows of a dataset loaded with [`FITTING_SPLITS`].
+pub(crate) fn partition(draw: &Draw, classes: &[String]) -> Result<Partition, Failure> {
+    let in_source = |row: &u32| draw.rows[*row as usize].split == Split::Val;
+    let all = 0..draw.rows.len() as u32;
+    let (mut validation, mut train): (Vec<_>, Vec<_>) = all.partition(in_source);
+    let mut notes = Vec::new();
+    let origin = if validation.is_empty() {
+        (train, validation) = draw_validation(draw, &train);
+        Origin::Drawn
+    } else {
+        notes.extend(leak_note(draw.rows, &train, &validation));
+        Origin::Source
+    };
+    // Augmented views are for fitting; a head is judged on the first view.
+    validation.retain(|&row| draw.rows[row as usize].view == 0);
+    check(draw.labels, classes, (&train, &validation))?;
+    notes.extend(class_notes(draw, classes, (&train, &validation)));
+    Ok(Partition {
+        train,
+        validation,
+        origin,
+        notes,
+    })
+}
+
+/// Train and validation rows out of `rows`.
+fn draw_validation(draw: &Draw, rows: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let mut by_class: HashMap<u32, Vec<Vec<u32>>> = HashMap::new();
+    for unit in units(draw, rows) {
+        // Duplicates can disagree on the label; the unit goes with its first row.
+        let class = draw.labels[unit[0] as usize];
+        by_class.entry(class).or_default().push(unit);
+    }
+    let mut chosen = HashSet::new();
+    for (class, mut units) in by_class {
+        let mut stream = random::stream(draw.seed, &format!("split/validation/class/{class}"));
+        units.shuffle(&mut stream);
+        chosen.extend(choose(&units, draw.fraction).into_iter().flatten());
+    }
+    rows.iter().partition(|&row| !chosen.contains(row))
+}
+
+/// Units for validation: as many as fit into the share, at least one; one always
+/// stays for training.
+fn choose(units: &[Vec<u32>], fraction: f64) -> Vec<Vec<u32>> {
+    if units.len() < 2 {
+        return Vec::new();
+    }
+    let rows: usize = units.iter().map(Vec::len).sum();
+    let wanted = ((rows as f64 * fraction).round() as usize).max(1);
+    let mut chosen = Vec::new();
+    let mut count = 0;
+    for unit in units {
+        if count + unit.len() <= wanted && chosen.len() + 1 < units.len() {
+            count += unit.len();
+            chosen.push(unit.clone());
+        }
+    }
+    if chosen.is_empty() {
+        chosen.extend(units.iter().min_by_key(|unit| unit.len()).cloned());
+    }
+    chosen
+}
+
+/// Rows that must stay together, each unit and the list of units in row order.
+fn units(draw: &Draw, rows: &[u32]) -> Vec<Vec<u32>> {
+    let mut joined = Joined((0..rows.len()).collect());
+    let mut first_of_id = HashMap::new();
+    let mut first_of_digest = HashMap::new();
+    let mut first_of_group = HashMap::new();
+    for (place, &row) in rows.iter().enumerate() {
+        let info = &draw.rows[row as usize];
+        joined.join(place, *first_of_id.entry(info.id).or_insert(place));
+        joined.join(place, *first_of_digest.entry(info.digest).or_insert(place));
+        if let Some(group) = (draw.group)(info.id) {
+            joined.join(place, *first_of_group.entry(group).or_insert(place));
+        }
+    }
+    let mut units: Vec<Vec<u32>> = Vec::new();
+    let mut unit_of_root = HashMap::new();
+    for (place, &row) in rows.iter().enumerate() {
+        let unit = *unit_of_root
+            .entry(joined.root(place))
+            .or_insert(units.len());
+        if unit == units.len() {
+            units.push(Vec::new());
+        }
+        units[unit].push(row);
+    }
+    units
+}
+
+/// Disjoint sets: each place points towards the root of its set.
+struct Joined(Vec<usize>);
+
+impl Joined {
+    fn root(&mut self, mut place: usize) -> usize {
+        while self.0[place] != place {
+            self.0[place] = self.0[self.0[place]];
+            place = self.0[place];
+        }
+        place
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        // The smaller place is the root, so that the result does not depend on the order.
+        self.0[a.max(b)] = a.min(b);
+    }
+}
+
+fn leak_note(rows: &[RowInfo], train: &[u32], validation: &[u32]) -> Option<String> {
+    let digests: HashSet<u64> = train.iter().map(|&row| rows[row as usize].digest).collect();
+    let leaks = validation
+        .iter()
+        .filter(|&&row| digests.contains(&rows[row as usize].digest))
+        .count();
+    (leaks > 0).then(|| {
+        format!("{leaks} validation rows have the same features as training rows: the validation figures are too good (remove the duplicates)")
+    })
+}
+
+fn check(
+    labels: &[u32],
+    classes: &[String],
+    (train, validation): (&[u32], &[u32]),
+) -> Result<(), Failure> {
+    let refuse = |message: String| Err(Failure::new(Exit::Input, message));
+    if classes.len() < 2 {
+        return refuse(format!(
+            "{} class in the cache, a classifier needs two or more (one folder a class, or the table's `label` column)",
+            classes.len()
+        ));
+    }
+    if train.is_empty() {
+        return refuse("the training split has no labelled row (put images below `train/`, or name the split in the table)".to_owned());
+    }
+    let counts = count(labels, train, classes.len());
+    if let Some(class) = counts.iter().position(|&rows| rows == 0) {
+        return refuse(format!(
+            "class `{}` has no row in the training split (add images of it, or remove the class)",
+            classes[class]
+        ));
+    }
+    if validation.is_empty() {
+        return refuse(
+            "no row is left for validation (every class has a single image or group; add images)"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Classes that are named one by one when nothing validates them.
+const NAMED_CLASSES: usize = 5;
+
+fn class_notes(
+    draw: &Draw,
+    classes: &[String],
+    (train, validation): (&[u32], &[u32]),
+) -> Vec<String> {
+    let trained = count(draw.labels, train, classes.len());
+    let validated = count(draw.labels, validation, classes.len());
+    let missing: Vec<usize> = (0..classes.len())
+        .filter(|&class| validated[class] == 0)
+        .collect();
+    let note = |&class: &usize| match (&classes[class], trained[class]) {
+        (name, 1) => {
+            format!("class `{name}` has one image: it is trained on, nothing validates it")
+        }
+        (name, rows) => format!("class `{name}` has {rows} training rows and none for validation"),
+    };
+    let mut notes: Vec<String> = missing.iter().take(NAMED_CLASSES).map(note).collect();
+    if missing.len() > NAMED_CLASSES {
+        let more = missing.len() - NAMED_CLASSES;
+        notes.push(format!("{more} more classes have no row for validation"));
+    }
+    notes
+}
+
+fn count(labels: &[u32], rows: &[u32], classes: usize) -> Vec<u64> {
+    let mut counts = vec![0; classes];
+    for &row in rows {
+        counts[labels[row as usize] as usize] += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! `train-head linear` and `train-head mlp`.
+
+use std::{fs, io, path::Path, time::Instant};
+
+use common::{
+    cache::{CacheReader, Layer},
+    exit::Exit,
+    head::{
+        Bundle, FORMAT_VERSION, Fitted, Head, Normalisation, RunRecord, SplitRecord, TrainingRecord,
+    },
+};
+
+use crate::{
+    dataset::{Dataset, choose_layer},
+    failure::{Failure, OrExit},
+    fit::{Best, Ending, Outcome, Task, evaluate, fit},
+    monitor::{METRICS_FILE, Monitor, warn},
+    plan::{Existing, TrainPlan},
+    report,
+    signals::Stop,
+    split::{Draw, FITTING_SPLITS, Origin, Partition, partition},
+};
+
+/// Trains a head and leaves it in the plan's folder.
+pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
+    let start = Instant::now();
+    let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
+    let layer = choose_layer(&reader, plan.layer.as_deref())?;
+    make_folder(&plan.out, plan.existing)?;
+    let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS)?;
+    let partition = divide(plan, &reader, &dataset)?;
+    let stop = Stop::listen().or_exit(Exit::Failure)?;
+    let mut monitor = Monitor::new(&plan.out, plan.report.progress)
+        .map_err(|error| cannot_write(&plan.out, &error))?;
+    introduce(&monitor, &dataset, &partition, layer);
+
+    let task = Task {
+        dataset: &dataset,
+        partition: &partition,
+        classes: reader.manifest().classes.len(),
+        head: plan.head,
+        settings: &plan.settings,
+    };
+    let outcome =
+        fit(&task, &mut monitor, &stop).map_err(|error| cannot_write(&plan.out, &error))?;
+    let Some(best) = &outcome.best else {
+        return Err(not_finite(plan, outcome.ending, None));
+    };
+    let mut bundle = bundle(&task, &reader, layer, (&outcome, best))?;
+    bundle.save(&plan.out).or_exit(Exit::Failure)?;
+    report::training(plan, &bundle.record, start.elapsed());
+    if bundle.record.normalise_features == Normalisation::L2 {
+        monitor.say("note: the head expects L2-normalised features; `eval` and `predict` see to it, other programs must divide each feature vector by its norm");
+    }
+    conclude(plan, &monitor, outcome.ending, best.epoch)
+}
+
+/// Makes the folder of the run, or checks that it may be written to. What a
+/// training without a result left behind is no obstacle.
+fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
+    let taken = match fs::read_dir(out) {
+        Ok(mut entries) => {
+            entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != METRICS_FILE))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return fs::create_dir_all(out).map_err(|error| cannot_write(out, &error));
+        }
+        Err(error) => return Err(cannot_write(out, &error)),
+    };
+    if taken && existing == Existing::Refuse {
+        let message = format!(
+            "run `{}`: exists already (name another folder, or replace it with --overwrite)",
+            out.display()
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok(())
+}
+
+fn cannot_write(out: &Path, error: &io::Error) -> Failure {
+    let message = format!("run `{}`: cannot be written: {error}", out.display());
+    Failure::new(Exit::Failure, message)
+}
+
+fn divide(plan: &TrainPlan, reader: &CacheReader, dataset: &Dataset) -> Result<Partition, Failure> {
+    let group = |id| {
+        reader
+            .plan()
+            .get(id)
+            .and_then(|sample| sample.group.as_deref())
+    };
+    let draw = Draw {
+        labels: &dataset.labels,
+        rows: &dataset.rows,
+        group: &group,
+        fraction: plan.settings.val_fraction,
+        seed: plan.settings.seed,
+    };
+    partition(&draw, &reader.manifest().classes)
+        .map_err(|failure| failure.within(&format!("cache `{}`", plan.cache.display())))
+}
+
+fn introduce(monitor: &Monitor, dataset: &Dataset, partition: &Partition, layer: &Layer) {
+    let origin = match partition.origin {
+        Origin::Source => "the source's own split",
+        Origin::Drawn => "drawn from the training rows",
+    };
+    monitor.say(&format!(
+        "layer `{}`: {} features; {} training and {} validation rows ({origin})",
+        layer.name,
+        dataset.features.width(),
+        partition.train.len(),
+        partition.validation.len(),
+    ));
+    if dataset.unlabelled > 0 {
+        monitor.say(&format!(
+            "{} rows without a label are left out",
+            dataset.unlabelled
+        ));
+    }
+    for note in &partition.notes {
+        warn(note);
+    }
+}
+
+/// The best head as it is exported, measured as it is exported.
+fn bundle(
+    task: &Task,
+    reader: &CacheReader,
+    layer: &Layer,
+    (outcome, best): (&Outcome, &Best),
+) -> Result<Bundle, Failure> {
+    let manifest = reader.manifest();
+    let (head, rest) = best.fitted.fold(&best.head);
+    if !head.is_finite() {
+        let message = "the head is not finite once the standardisation is folded in (use another --normalise)";
+        return Err(Failure::new(Exit::Failure, message));
+    }
+    let judge = |rows: &[u32], origin: &str| judge(task, (&head, &rest), rows, origin);
+    let train = judge(&task.partition.train, "source");
+    let origin = match task.partition.origin {
+        Origin::Source => "source",
+        Origin::Drawn => "drawn",
+    };
+    let validation = judge(&task.partition.validation, origin);
+    let record = RunRecord {
+        format_version: FORMAT_VERSION,
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        head: task.head,
+        classes: manifest.classes.clone(),
+        features: layer.dim(),
+        layer: layer.name.clone(),
+        normalise_features: match rest {
+            Fitted::L2 => Normalisation::L2,
+            Fitted::None | Fitted::Standardise { .. } => Normalisation::None,
+        },
+        fingerprint: manifest.fingerprint.clone(),
+        identity: manifest.identity.clone(),
+        plan_sha256: manifest.plan_sha256.clone(),
+        settings: serde_json::to_value(task.settings).or_exit(Exit::Failure)?,
+        training: TrainingRecord {
+            epochs: outcome.epochs,
+            best_epoch: best.epoch,
+            ended_by: ended_by(outcome.ending).to_owned(),
+            train,
+            validation,
+            unlabelled_rows: task.dataset.unlabelled,
+        },
+        head_sha256: String::new(),
+    };
+    Ok(Bundle { head, record })
+}
+
+fn judge(task: &Task, (head, rest): (&Head, &Fitted), rows: &[u32], origin: &str) -> SplitRecord {
+    SplitRecord {
+        origin: origin.to_owned(),
+        class_rows: task.dataset.class_rows(rows, task.classes),
+        metrics: evaluate(task.dataset, head, rest, rows).finish(),
+    }
+}
+
+fn ended_by(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Epochs => "epochs",
+        Ending::Patience => "patience",
+        Ending::NonFinite { .. } => "non-finite",
+        Ending::Signal(_) => "signal",
+    }
+}
+
+/// Says what the user must know beyond the figures.
+fn conclude(
+    plan: &TrainPlan,
+    monitor: &Monitor,
+    ending: Ending,
+    best_epoch: u32,
+) -> Result<Exit, Failure> {
+    match ending {
+        Ending::NonFinite { .. } => Err(not_finite(plan, ending, Some(best_epoch))),
+        Ending::Signal(exit) => {
+            warn(&format!(
+                "stopped by a signal: the head of epoch {best_epoch}, the best so far, is in `{}`",
+                plan.out.display()
+            ));
+            Ok(exit)
+        }
+        Ending::Epochs
+            if best_epoch == plan.settings.epochs && plan.settings.patience.is_some() =>
+        {
+            monitor.say("the last epoch is the best: more --epochs or a higher --learning-rate may do better");
+            Ok(Exit::Success)
+        }
+        Ending::Epochs | Ending::Patience => Ok(Exit::Success),
+    }
+}
+
+fn not_finite(plan: &TrainPlan, ending: Ending, kept: Option<u32>) -> Failure {
+    let epoch = match ending {
+        Ending::NonFinite { epoch } => epoch,
+        _ => 0,
+    };
+    let kept = match kept {
+        Some(epoch) => format!(
+            "the head of epoch {epoch} is kept in `{}`",
+            plan.out.display()
+        ),
+        None => "nothing is kept".to_owned(),
+    };
+    let message = format!(
+        "the loss became NaN or infinite in epoch {epoch}: {kept} (lower --learning-rate from {}, or try --normalise standardise)",
+        plan.settings.learning_rate
+    );
+    Failure::new(Exit::Failure, message)
+}

@@ -1,0 +1,179 @@
+//! Small caches with features that a head can learn.
+
+use std::path::{Path, PathBuf};
+
+use common::{
+    cache::{
+        Cache, FeatureDtype, FeatureRow, FileFormat, Growth, Identity, Layer, PartIndex, Setup,
+    },
+    exit::Exit,
+    random,
+    source::{Listing, Sample, Split},
+};
+use rand::Rng;
+use serde_json::json;
+
+/// Features a row.
+pub(crate) const WIDTH: usize = 16;
+
+/// What a cache is to hold.
+#[derive(Clone)]
+pub(crate) struct Recipe {
+    pub(crate) classes: Vec<&'static str>,
+    /// Class (−1: no label) and split of every row.
+    pub(crate) rows: Vec<(i32, Split)>,
+    pub(crate) weights: &'static str,
+    pub(crate) layer: (&'static str, Vec<usize>),
+    pub(crate) format: FileFormat,
+    pub(crate) dtype: FeatureDtype,
+    /// Spread of a class around its centre, whose coordinates are in ±1.
+    pub(crate) noise: f32,
+}
+
+impl Recipe {
+    /// Three classes, 40 training, 10 validation and 10 test rows of each.
+    pub(crate) fn usual() -> Self {
+        let split = |row: usize| match row % 6 {
+            4 => Split::Val,
+            5 => Split::Test,
+            _ => Split::Train,
+        };
+        Self {
+            classes: vec!["ant", "bee", "cat"],
+            rows: (0..180)
+                .map(|row| ((row / 6 % 3) as i32, split(row)))
+                .collect(),
+            weights: "one",
+            layer: ("avgpool", vec![WIDTH]),
+            format: FileFormat::Arrow,
+            dtype: FeatureDtype::F32,
+            noise: 0.8,
+        }
+    }
+
+    /// Writes the cache into `folder`.
+    pub(crate) fn write(&self, folder: &Path) {
+        let (name, shape) = self.layer.clone();
+        let identity = json!({
+            "backbone": "resnet18", "weights": self.weights, "layers": [name],
+            "preprocessing": {"crop": 224}, "exif": "ignore", "decoder": "d", "precision": "f32",
+            "dtype": self.dtype, "views": 1,
+        });
+        let identity: Identity = serde_json::from_value(identity).unwrap();
+        let listing = Listing {
+            classes: self.classes.iter().map(ToString::to_string).collect(),
+            samples: self.samples(),
+        };
+        let setup = Setup {
+            identity,
+            layers: vec![Layer {
+                name: name.to_owned(),
+                shape,
+                dtype: self.dtype,
+            }],
+            listing: &listing,
+            format: Some(self.format),
+            part_rows: Some(50),
+            growth: Growth::Forbid,
+        };
+        let cache = Cache::create_or_resume(folder, &setup).unwrap();
+        for part in 0..cache.part_count() {
+            let mut writer = cache.write_part(PartIndex(part)).unwrap();
+            for row in cache.rows_of(PartIndex(part)) {
+                let features = self.features(row);
+                let layers = &[&features[..]];
+                let (plan_row, view) = (row, 0);
+                writer
+                    .push(FeatureRow {
+                        plan_row,
+                        view,
+                        layers,
+                    })
+                    .unwrap();
+            }
+            writer.commit().unwrap();
+        }
+    }
+
+    fn samples(&self) -> Vec<Sample> {
+        let sample = |(row, &(label, split)): (usize, &(i32, Split))| Sample {
+            uri: format!("{row:05}.jpg"),
+            label,
+            split,
+            group: None,
+            bytes: 1,
+            problem: None,
+        };
+        self.rows.iter().enumerate().map(sample).collect()
+    }
+
+    fn features(&self, row: u64) -> Vec<f32> {
+        let label = self.rows[row as usize].0;
+        let mut centre = random::stream(1, &format!("centre/{label}"));
+        let mut noise = random::stream(1, &format!("noise/{row}"));
+        let width = self.layer.1.iter().product();
+        (0..width)
+            .map(|_| {
+                centre.random_range(-1.0..1.0) + self.noise * noise.random_range(-1.0..1.0_f32)
+            })
+            .collect()
+    }
+}
+
+/// A folder with a cache in `cache`, for one test.
+pub(crate) struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn with(recipe: &Recipe) -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        recipe.write(&place.path("cache"));
+        place
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    /// The program on `line`, in which `@x` stands for the path of x in this folder.
+    pub(crate) fn command(&self, line: &str) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_train-head"));
+        command.args(
+            line.split_whitespace()
+                .map(|word| match word.strip_prefix('@') {
+                    Some(name) => self.path(name).into_os_string(),
+                    None => word.into(),
+                }),
+        );
+        command
+    }
+
+    /// Runs `line` and checks how it ends.
+    pub(crate) fn run(&self, line: &str, expected: Exit) -> Said {
+        let output = self.command(line).output().unwrap();
+        let said = Said {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        assert_eq!(
+            output.status.code(),
+            Some(expected as i32),
+            "{line}\n{}",
+            said.stderr
+        );
+        said
+    }
+}
+
+/// What the program said.
+pub(crate) struct Said {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
