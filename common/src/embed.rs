@@ -229,7 +229,12 @@ pub struct Worker<'a> {
     images: usize,
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    /// What the worker belongs to.
+    pub fn embedder(&self) -> &'a Embedder {
+        self.embedder
+    }
+
     /// Decodes an image file and appends it to the batch.
     ///
     /// # Errors

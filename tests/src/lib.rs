@@ -169,12 +169,15 @@ pub fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// The program, built in the profile that the tests were built in.
-/// `cargo test` alone does not build the programs of other packages.
 fn binary(program: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(build_binaries).join(program)
 }
 
+/// Builds the programs unless they are fresh. `cargo test --workspace` has
+/// built them, since their packages have tests of their own; the same command
+/// finds that out in a moment, while another would choose other features of
+/// the dependencies and build those again.
 #[expect(
     clippy::expect_used,
     reason = "a test cannot go on without the programs"
@@ -193,10 +196,10 @@ fn build_binaries() -> PathBuf {
     };
     let status = Command::new(env!("CARGO"))
         .args([
-            "build",
+            "test",
             "--quiet",
             "--workspace",
-            "--bins",
+            "--no-run",
             "--profile",
             profile,
         ])

@@ -4,7 +4,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use common::head::{DEFAULT_HIDDEN, TOP_K};
+use common::{
+    embed::WeightSource,
+    engine::device::DeviceChoice,
+    head::{DEFAULT_HIDDEN, TOP_K},
+};
 
 use crate::{plan, schedule::Decay};
 
@@ -155,10 +159,10 @@ pub(crate) struct PredictArgs {
     pub(crate) top: usize,
     /// The backbone's weights [default: the embedded ones, where the head was trained on them]
     #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<String>,
+    pub(crate) weights: Option<WeightSource>,
     /// Where the backbone runs: auto, cpu, cuda:0, …
-    #[arg(long, default_value = "auto")]
-    pub(crate) device: String,
+    #[arg(long, default_value_t)]
+    pub(crate) device: DeviceChoice,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

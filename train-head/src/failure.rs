@@ -1,8 +1,8 @@
 //! An error together with the exit code it ends the program with.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
-use common::exit::Exit;
+use common::exit::{Exit, report};
 
 /// Why a command did not do its work.
 #[derive(Debug)]
@@ -22,6 +22,12 @@ impl Failure {
             exit,
             error: anyhow::Error::msg(message),
         }
+    }
+
+    /// An error whose exit code the common table decides.
+    pub(crate) fn of(error: impl Error + Send + Sync + 'static) -> Self {
+        let (message, exit) = report(&error, |_| None);
+        Self::new(exit, message)
     }
 
     /// The same failure, saying first where it happened.

@@ -11,6 +11,7 @@ use std::{io, time::Instant};
 use common::{
     exit::Exit,
     head::{Fitted, Head, HeadKind, LossSum, Moments, Normalisation, Pass, Tally},
+    interrupt::Interrupt,
     random,
 };
 use rand::seq::SliceRandom;
@@ -22,7 +23,6 @@ use crate::{
     monitor::{EpochLine, Monitor},
     plan::{ClassWeights, Settings},
     schedule::Schedule,
-    signals::Stop,
     split::Partition,
 };
 
@@ -68,7 +68,7 @@ pub(crate) enum Ending {
 }
 
 /// Fits a head. `monitor` hears of every epoch, `stop` is obeyed between epochs.
-pub(crate) fn fit(task: &Task, monitor: &mut Monitor, stop: &Stop) -> io::Result<Outcome> {
+pub(crate) fn fit(task: &Task, monitor: &mut Monitor, stop: &Interrupt) -> io::Result<Outcome> {
     let settings = task.settings;
     let fitted = normalisation(task);
     let width = task.dataset.features.width();
@@ -104,7 +104,7 @@ pub(crate) fn fit(task: &Task, monitor: &mut Monitor, stop: &Stop) -> io::Result
             elapsed_ms: start.elapsed().as_secs_f64() * 1e3,
             best,
         })?;
-        if let Some(exit) = stop.requested() {
+        if let Some(exit) = stop.received() {
             outcome.ending = Ending::Signal(exit);
             break;
         }

@@ -19,7 +19,6 @@ mod plan;
 mod predict;
 mod report;
 mod schedule;
-mod signals;
 mod split;
 mod train;
 

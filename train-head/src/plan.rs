@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use common::{
+    embed::WeightSource,
+    engine::device::DeviceChoice,
     exit::Exit,
     head::{HeadKind, Normalisation},
     source::Split,
@@ -83,8 +85,8 @@ pub(crate) struct PredictPlan {
     pub(crate) run: PathBuf,
     pub(crate) images: Vec<PathBuf>,
     pub(crate) top: usize,
-    pub(crate) weights: Option<String>,
-    pub(crate) device: String,
+    pub(crate) weights: Option<WeightSource>,
+    pub(crate) device: DeviceChoice,
     pub(crate) report: Reporting,
 }
 

@@ -9,12 +9,13 @@ mod images;
 use std::{fs, path::PathBuf};
 
 use common::{
+    cache::Identity,
     exit::Exit,
     head::{Bundle, Head, RunRecord, top_classes},
 };
 use serde::Serialize;
 
-use backbone::{Backbone, open_backbone};
+use backbone::Backbone;
 
 use crate::{
     eval::{comparable, leftover},
@@ -44,9 +45,11 @@ struct Guess {
 pub(crate) fn run(plan: &PredictPlan) -> Result<Exit, Failure> {
     let bundle = Bundle::load(&plan.run).or_exit(Exit::Input)?;
     let images = images::find(&plan.images)?;
-    let mut backbone = open_backbone(&bundle.record, plan)?;
-    check_identity(plan, &bundle.record, backbone.as_ref())?;
-    let predictions = predict(&bundle, backbone.as_mut(), &images, plan.top)?;
+    let embedder = backbone::load(&bundle.record, plan)?;
+    let identity = embedder.identity(bundle.record.identity.dtype);
+    check_identity(plan, &bundle.record, &identity)?;
+    let mut worker = embedder.worker().map_err(Failure::of)?;
+    let predictions = predict(&bundle, &mut worker, &images, plan.top)?;
     let mut failed = 0;
     for prediction in &predictions {
         if let Some(error) = &prediction.error {
@@ -65,9 +68,9 @@ pub(crate) fn run(plan: &PredictPlan) -> Result<Exit, Failure> {
 fn check_identity(
     plan: &PredictPlan,
     record: &RunRecord,
-    backbone: &dyn Backbone,
+    backbone: &Identity,
 ) -> Result<(), Failure> {
-    let ours = comparable(&backbone.identity(), &record.layer);
+    let ours = comparable(backbone, &record.layer);
     let differences = ours.differences(&comparable(&record.identity, &record.layer));
     if differences.is_empty() {
         return Ok(());

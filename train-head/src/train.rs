@@ -8,6 +8,7 @@ use common::{
     head::{
         Bundle, FORMAT_VERSION, Fitted, Head, Normalisation, RunRecord, SplitRecord, TrainingRecord,
     },
+    interrupt::Interrupt,
 };
 
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
     monitor::{METRICS_FILE, Monitor, warn},
     plan::{Existing, TrainPlan},
     report,
-    signals::Stop,
     split::{Draw, FITTING_SPLITS, Origin, Partition, partition},
 };
 
@@ -29,7 +29,7 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     make_folder(&plan.out, plan.existing)?;
     let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS)?;
     let partition = divide(plan, &reader, &dataset)?;
-    let stop = Stop::listen().or_exit(Exit::Failure)?;
+    let stop = Interrupt::listen().or_exit(Exit::Failure)?;
     let mut monitor = Monitor::new(&plan.out, plan.report.progress)
         .map_err(|error| cannot_write(&plan.out, &error))?;
     introduce(&monitor, &dataset, &partition, layer);

@@ -30,7 +30,9 @@ const NOBODY: u32 = 65534;
 fn empty_folder_is_refused() {
     let bench = Workbench::new();
     fs::create_dir(bench.path("images")).unwrap();
-    extract_small(&bench, "cache", &[]).exited(3).saying(&["images"]);
+    extract_small(&bench, "cache", &[])
+        .exited(3)
+        .saying(&["images"]);
     assert!(!bench.path("cache").exists());
 }
 
@@ -39,13 +41,17 @@ fn folder_without_images_is_refused() {
     let bench = Workbench::new();
     fs::create_dir_all(bench.path("images/cats")).unwrap();
     fs::write(bench.path("images/cats/notes.txt"), "none yet").unwrap();
-    extract_small(&bench, "cache", &[]).exited(3).saying(&["images", ".jpg"]);
+    extract_small(&bench, "cache", &[])
+        .exited(3)
+        .saying(&["images", ".jpg"]);
 }
 
 #[test]
 fn missing_source_is_refused() {
     let bench = Workbench::new();
-    extract_small(&bench, "cache", &[]).exited(3).saying(&["images"]);
+    extract_small(&bench, "cache", &[])
+        .exited(3)
+        .saying(&["images"]);
 }
 
 #[test]
@@ -53,15 +59,23 @@ fn unusable_files_are_rejects_that_shift_no_row() {
     let bench = Workbench::new();
     small_set(&bench, 2, 3);
     let folder = bench.path("images/train/bag");
-    fs::copy(end_to_end::data_path("fixtures/broken-truncated.jpg"), folder.join("00-cut.jpg")).unwrap();
+    fs::copy(
+        end_to_end::data_path("fixtures/broken-truncated.jpg"),
+        folder.join("00-cut.jpg"),
+    )
+    .unwrap();
     fs::write(folder.join("01-text.jpg"), "this is no picture").unwrap();
     fs::write(folder.join("02-empty.jpg"), "").unwrap();
     fs::write(folder.join("03-huge.png"), HUGE_PNG).unwrap();
 
     let options = ["--part-rows", "5", "--max-rejects", "4"];
-    extract_small(&bench, "cache", &options)
-        .exited(0)
-        .saying(&["00-cut.jpg", "01-text.jpg", "02-empty.jpg", "03-huge.png", "--max-pixels"]);
+    extract_small(&bench, "cache", &options).exited(0).saying(&[
+        "00-cut.jpg",
+        "01-text.jpg",
+        "02-empty.jpg",
+        "03-huge.png",
+        "--max-pixels",
+    ]);
 
     let reader = CacheReader::open(&bench.path("cache")).unwrap();
     let rejects: Vec<_> = reader.rejects().map(|reject| reject.uri.as_str()).collect();
@@ -89,9 +103,11 @@ fn too_many_rejects_stop_the_run_and_keep_finished_parts() {
         fs::write(bench.path("images/val/bag").join(name), "no picture").unwrap();
     }
     let options = ["--part-rows", "4", "--threads", "1"];
-    extract_small(&bench, "cache", &options)
-        .exited(5)
-        .saying(&["zz-2.jpg", "--max-rejects", "resumes"]);
+    extract_small(&bench, "cache", &options).exited(5).saying(&[
+        "zz-2.jpg",
+        "--max-rejects",
+        "resumes",
+    ]);
     assert!(bench.path("cache/parts/00000.json").exists());
     extract_small(&bench, "cache", &["--part-rows", "4", "--max-rejects", "2"])
         .exited(0)
@@ -103,7 +119,9 @@ fn a_source_of_which_nothing_is_usable_fails() {
     let bench = Workbench::new();
     fs::create_dir_all(bench.path("images/cats")).unwrap();
     fs::write(bench.path("images/cats/a.jpg"), "no picture").unwrap();
-    extract_small(&bench, "cache", &[]).exited(5).saying(&["a.jpg"]);
+    extract_small(&bench, "cache", &[])
+        .exited(5)
+        .saying(&["a.jpg"]);
 }
 
 #[test]
@@ -116,7 +134,9 @@ fn rejects_are_retried_after_repair() {
     let middle = cut.len() / 2;
     cut[middle..].fill(0);
     fs::write(&broken, &cut).unwrap();
-    extract_small(&bench, "cache", &["--part-rows", "4"]).exited(0).saying(&["zz.png"]);
+    extract_small(&bench, "cache", &["--part-rows", "4"])
+        .exited(0)
+        .saying(&["zz.png"]);
     fs::write(&broken, &good).unwrap();
     extract_small(&bench, "cache", &["--retry-rejects"]).exited(0);
     let reader = CacheReader::open(&bench.path("cache")).unwrap();
@@ -135,7 +155,9 @@ fn folder_without_read_permission_is_named() {
     let program = bench.path("extract");
     fs::copy(bench.command("extract", &[]).get_program(), &program).unwrap();
     let mut command = std::process::Command::new(&program);
-    command.args(["run", "images", "--out", "cache"]).current_dir(bench.path(""));
+    command
+        .args(["run", "images", "--out", "cache"])
+        .current_dir(bench.path(""));
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -153,7 +175,9 @@ fn file_name_that_is_not_utf8_is_a_reject_with_the_remedy() {
         bench.path("images/test/ankle-boot").join(name),
     )
     .unwrap();
-    extract_small(&bench, "cache", &[]).exited(0).saying(&["caf%E9.png", "rename"]);
+    extract_small(&bench, "cache", &[])
+        .exited(0)
+        .saying(&["caf%E9.png", "rename"]);
 }
 
 #[test]
@@ -166,12 +190,18 @@ fn corrupt_or_foreign_weights_are_refused_by_name() {
     fs::write(bench.path("page.pth"), "<!DOCTYPE html><p>404").unwrap();
     fs::write(bench.path("empty.pth"), "").unwrap();
     for name in ["cut.safetensors", "page.pth", "empty.pth", "absent.pth"] {
-        extract_small(&bench, "cache", &["--weights", name]).exited(3).saying(&[name]);
+        extract_small(&bench, "cache", &["--weights", name])
+            .exited(3)
+            .saying(&[name]);
     }
     let foreign = weights.to_str().unwrap();
-    extract_small(&bench, "cache", &["--backbone", "resnet18", "--weights", foreign])
-        .exited(3)
-        .saying(&["resnet18", "conv1.weight"]);
+    extract_small(
+        &bench,
+        "cache",
+        &["--backbone", "resnet18", "--weights", foreign],
+    )
+    .exited(3)
+    .saying(&["resnet18", "conv1.weight"]);
     assert!(!bench.path("cache").exists());
 }
 
@@ -201,7 +231,9 @@ fn folder_that_is_no_cache_is_left_alone() {
     small_set(&bench, 1, 1);
     fs::create_dir(bench.path("thesis")).unwrap();
     fs::write(bench.path("thesis/chapter1.tex"), "words").unwrap();
-    extract_small(&bench, "thesis", &[]).exited(3).saying(&["chapter1.tex"]);
+    extract_small(&bench, "thesis", &[])
+        .exited(3)
+        .saying(&["chapter1.tex"]);
     assert_eq!(crate::sorted_names(&bench.path("thesis")), ["chapter1.tex"]);
 }
 
@@ -238,17 +270,27 @@ fn full_disk_ends_the_run_and_keeps_finished_parts() {
 fn wrong_options_exit_with_the_usage_code() {
     let bench = Workbench::new();
     small_set(&bench, 1, 1);
-    extract_small(&bench, "cache", &["--backbone", "resnet19"]).exited(2).saying(&["resnet19", "resnet18"]);
-    extract_small(&bench, "cache", &["--layer", "layer9"]).exited(2).saying(&["layer9", "avgpool"]);
-    extract_small(&bench, "cache", &["--shard", "3/3"]).exited(2).saying(&["3/3"]);
-    extract_small(&bench, "cache", &["--mean", "0.5,0.5"]).exited(2).saying(&["--mean"]);
+    extract_small(&bench, "cache", &["--backbone", "resnet19"])
+        .exited(2)
+        .saying(&["resnet19", "resnet18"]);
+    extract_small(&bench, "cache", &["--layer", "layer9"])
+        .exited(2)
+        .saying(&["layer9", "avgpool"]);
+    extract_small(&bench, "cache", &["--shard", "3/3"])
+        .exited(2)
+        .saying(&["3/3"]);
+    extract_small(&bench, "cache", &["--mean", "0.5,0.5"])
+        .exited(2)
+        .saying(&["--mean"]);
 }
 
 #[test]
 fn device_that_is_not_there_is_said() {
     let bench = Workbench::new();
     small_set(&bench, 1, 1);
-    extract_small(&bench, "cache", &["--device", "cuda:7"]).exited(7).saying(&["cuda:7"]);
+    extract_small(&bench, "cache", &["--device", "cuda:7"])
+        .exited(7)
+        .saying(&["cuda:7"]);
     extract_small(&bench, "cache", &["--device", "cpu", "--precision", "f16"])
         .exited(7)
         .saying(&["f16", "cpu"]);

@@ -24,15 +24,30 @@ fn class_folders_become_a_complete_cache() {
         let batch = batch.unwrap();
         assert_eq!(batch.dim(), 1280);
         for row in 0..batch.rows() {
-            rows.push((batch.ids()[row], batch.uri(row).to_owned(), batch.labels()[row], batch.split(row)));
+            rows.push((
+                batch.ids()[row],
+                batch.uri(row).to_owned(),
+                batch.labels()[row],
+                batch.split(row),
+            ));
         }
     }
     assert_eq!(rows.len(), 18);
-    assert!(rows.iter().enumerate().all(|(index, row)| row.0 == index as u64));
-    assert!(rows.windows(2).all(|pair| pair[0].1 < pair[1].1), "sorted by uri");
+    assert!(
+        rows.iter()
+            .enumerate()
+            .all(|(index, row)| row.0 == index as u64)
+    );
+    assert!(
+        rows.windows(2).all(|pair| pair[0].1 < pair[1].1),
+        "sorted by uri"
+    );
     for (_, uri, label, split) in &rows {
         assert_eq!(*label, i32::from(uri.contains("/bag/")));
-        assert_eq!(*split, Split::from_name(uri.split('/').next().unwrap()).unwrap());
+        assert_eq!(
+            *split,
+            Split::from_name(uri.split('/').next().unwrap()).unwrap()
+        );
     }
 }
 
@@ -53,7 +68,10 @@ fn csv_table_gives_labels_and_splits() {
     assert_eq!(reader.manifest().classes, ["7", "11"]);
     let batch = reader.batches("avgpool").unwrap().next().unwrap().unwrap();
     assert_eq!(batch.labels(), [0, 1]);
-    assert_eq!((batch.split(0), batch.split(1)), (Split::Train, Split::Test));
+    assert_eq!(
+        (batch.split(0), batch.split(1)),
+        (Split::Train, Split::Test)
+    );
 }
 
 #[test]
@@ -77,7 +95,10 @@ fn both_formats_and_dtypes_hold_the_same_features() {
     assert_eq!(all[0], all[2], "f32 is exact in both formats");
     assert_eq!(all[1], all[3], "f16 is the same in both formats");
     for (single, half) in all[0].iter().flatten().zip(all[1].iter().flatten()) {
-        assert!((single - half).abs() <= single.abs() * 5e-4 + 1e-6, "{single} {half}");
+        assert!(
+            (single - half).abs() <= single.abs() * 5e-4 + 1e-6,
+            "{single} {half}"
+        );
     }
 }
 
@@ -99,13 +120,28 @@ fn status_verify_and_backbones_speak_json() {
     let bench = Workbench::new();
     small_set(&bench, 1, 2);
     extract_small(&bench, "cache", &[]).exited(0);
-    let status = json(&bench.extract(&["status", "cache", "--json"]).exited(0).stdout);
+    let status = json(
+        &bench
+            .extract(&["status", "cache", "--json"])
+            .exited(0)
+            .stdout,
+    );
     assert_eq!(status["status"]["rows"], 6);
     assert_eq!(status["status"]["done_rows"], 6);
-    let report = json(&bench.extract(&["verify", "cache", "--json"]).exited(0).stdout);
+    let report = json(
+        &bench
+            .extract(&["verify", "cache", "--json"])
+            .exited(0)
+            .stdout,
+    );
     assert_eq!(report["ok_files"], 1);
     let backbones = json(&bench.extract(&["backbones", "--json"]).exited(0).stdout);
-    let names: Vec<_> = backbones.as_array().unwrap().iter().map(|row| &row["name"]).collect();
+    let names: Vec<_> = backbones
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["name"])
+        .collect();
     assert!(names.iter().any(|name| **name == "resnet152"));
 }
 
@@ -145,7 +181,10 @@ fn new_inputs_are_refused_or_appended_as_asked() {
     extract_small(&bench, "cache", &["--append"]).exited(0);
     let reader = CacheReader::open(&bench.path("cache")).unwrap();
     assert_eq!(rows(&reader, "avgpool").len(), 7);
-    assert_eq!(fs::read(bench.path("cache/avgpool/00000.arrow")).unwrap(), first_part);
+    assert_eq!(
+        fs::read(bench.path("cache/avgpool/00000.arrow")).unwrap(),
+        first_part
+    );
 }
 
 /// All features of a layer, in plan order.

@@ -4,6 +4,12 @@
 //! Images are embedded at 64×64 instead of 224×224, which changes nothing but
 //! the time.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod bad_input;
 mod determinism;
 mod extraction;
@@ -20,7 +26,12 @@ const SMALL: [&str; 4] = ["--resize", "64", "--crop", "64"];
 /// `classes` classes of the embedded set, below `train/`.
 fn small_set(bench: &Workbench, classes: usize, per_class: usize) {
     for split in ["train", "val", "test"] {
-        copy_images(bench, split, &format!("images/{split}"), [classes, per_class]);
+        copy_images(
+            bench,
+            split,
+            &format!("images/{split}"),
+            [classes, per_class],
+        );
     }
 }
 

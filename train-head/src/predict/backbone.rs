@@ -1,14 +1,18 @@
 //! The backbone that a prediction runs through.
 
-use common::{cache::Identity, exit::Exit, head::RunRecord};
+use common::{
+    backbone::registry,
+    embed::{Embedder, EmbedderOptions, Worker},
+    engine::device::Precision,
+    exit::Exit,
+    head::RunRecord,
+    image::{DEFAULT_MAX_PIXELS, DecodeOptions, ExifPolicy, Preprocess},
+};
 
 use crate::{failure::Failure, plan::PredictPlan};
 
 /// From the bytes of image files to the features of one layer, in batches.
 pub(super) trait Backbone {
-    /// What its features are.
-    fn identity(&self) -> Identity;
-
     /// How many images a batch should have.
     fn preferred_batch(&self) -> usize;
 
@@ -20,13 +24,56 @@ pub(super) trait Backbone {
     fn forward(&mut self) -> Result<Vec<f32>, Failure>;
 }
 
+impl Backbone for Worker<'_> {
+    fn preferred_batch(&self) -> usize {
+        self.embedder().preferred_batch()
+    }
+
+    fn add(&mut self, file: &[u8]) -> Result<(), String> {
+        Self::add(self, file).map_err(|error| error.to_string())
+    }
+
+    fn forward(&mut self) -> Result<Vec<f32>, Failure> {
+        let mut layers = Self::forward(self).map_err(Failure::of)?;
+        // The embedder was loaded with the head's layer alone.
+        Ok(layers.pop().unwrap_or_default())
+    }
+}
+
 /// The backbone, preprocessing and layer that the record names, with the plan's weights
 /// on the plan's device.
-pub(super) fn open_backbone(
-    record: &RunRecord,
-    plan: &PredictPlan,
-) -> Result<Box<dyn Backbone>, Failure> {
-    let _ = (&plan.weights, &plan.device);
-    let message = format!("backbone `{}`: not connected yet", record.identity.backbone);
-    Err(Failure::new(Exit::Failure, message))
+pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, Failure> {
+    let identity = &record.identity;
+    let unknown = |field: &str, problem: String| {
+        let message = format!(
+            "run `{}`: {field} of its cache: {problem}",
+            plan.run.display()
+        );
+        Failure::new(Exit::Input, message)
+    };
+    let entry = registry::find(&identity.backbone)
+        .map_err(|error| unknown("backbone", error.to_string()))?;
+    let preprocess: Preprocess = serde_json::from_value(identity.preprocessing.clone())
+        .map_err(|error| unknown("preprocessing", error.to_string()))?;
+    let exif: ExifPolicy = identity
+        .exif
+        .parse()
+        .map_err(|error| unknown("EXIF policy", format!("{error}")))?;
+    let precision: Precision = identity
+        .precision
+        .parse()
+        .map_err(|problem| unknown("precision", problem))?;
+    let options = EmbedderOptions {
+        entry,
+        weights: plan.weights.clone(),
+        layers: vec![record.layer.clone()],
+        preprocess,
+        decode: DecodeOptions {
+            exif,
+            max_pixels: DEFAULT_MAX_PIXELS,
+        },
+        device: plan.device,
+        precision,
+    };
+    Embedder::load(options).map_err(Failure::of)
 }
