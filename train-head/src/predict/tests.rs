@@ -61,7 +61,7 @@ fn plan() -> PredictPlan {
         images: Vec::new(),
         top: 1,
         weights: None,
-        device: "cpu".to_owned(),
+        device: common::engine::device::DeviceChoice::Cpu,
         report: crate::plan::Reporting {
             result: crate::plan::ResultFormat::Nothing,
             progress: crate::plan::Progress::Hidden,
