@@ -20,6 +20,7 @@ use crate::{
         device::{DeviceChoice, Precision, device_name},
         reference::{BuildError, Placement, Reference},
     },
+    exit::Exit,
     image::{
         DECODER, DecodeError, DecodeOptions, Layout, Preprocess, PreprocessError, Preprocessor,
         decode_rgb,
@@ -94,6 +95,17 @@ pub enum EmbedderError {
     /// The device or precision is not there.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl EmbedderError {
+    /// How a process that meets the error is to exit.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::WeightsNeeded { .. } | Self::Hub(_) | Self::Weights(_) => Exit::Input,
+            Self::Layer(_) | Self::Preprocess(_) => Exit::Usage,
+            Self::Engine(error) => error.exit(),
+        }
+    }
 }
 
 /// Why one image has no features. Says nothing about other images.

@@ -97,6 +97,9 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<EngineError>() {
         return Some(error.exit());
     }
+    if let Some(error) = error.downcast_ref::<EmbedderError>() {
+        return Some(error.exit());
+    }
     let is_usage = error.is::<UsageError>()
         || error.is::<UnknownBackbone>()
         || error.is::<UnknownStage>()
@@ -104,8 +107,7 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
     let is_input = error.is::<SourceError>()
         || error.is::<LoadError>()
         || error.is::<WeightError>()
-        || error.is::<HubError>()
-        || error.is::<EmbedderError>();
+        || error.is::<HubError>();
     match (is_usage, is_input) {
         (true, _) => Some(Exit::Usage),
         (_, true) => Some(Exit::Input),

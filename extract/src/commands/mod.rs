@@ -33,8 +33,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Exit> {
 
 /// Exit codes of this program's own errors.
 pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
-    if let Some(RunError::TooManyRejects { .. }) = error.downcast_ref() {
-        return Some(Exit::Rejects);
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        return Some(error.exit());
     }
     if error.is::<run::NothingUsable>() {
         return Some(Exit::Rejects);

@@ -94,6 +94,18 @@ pub(crate) enum RunError {
     },
 }
 
+impl RunError {
+    /// How the process is to exit.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Cache(error) => error.exit(),
+            Self::Engine(error) => error.exit(),
+            Self::Preprocess(_) => Exit::Usage,
+            Self::TooManyRejects { .. } => Exit::Rejects,
+        }
+    }
+}
+
 /// Does the job. Returns early, with [`Done::stopped`] set, after an interrupt.
 ///
 /// # Errors

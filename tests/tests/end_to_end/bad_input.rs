@@ -43,7 +43,7 @@ fn folder_without_images_is_refused() {
     fs::write(bench.path("images/cats/notes.txt"), "none yet").unwrap();
     extract_small(&bench, "cache", &[])
         .exited(3)
-        .saying(&["images", ".jpg"]);
+        .saying(&["images", "jpg", "1 .txt"]);
 }
 
 #[test]
