@@ -99,21 +99,31 @@ impl<const K: usize, const STRIDE: usize> Task for ForSize<'_, K, STRIDE> {
     fn run<S: Simd>(self, simd: S) {
         let mut row = self.0;
         let width = row.output.len() / row.pitch;
+        let columns = (width - 1) * STRIDE + K;
+        assert!((K - 1) * row.row_pitch + columns * row.pitch <= row.input.len());
+        assert!(K * K * row.pitch <= row.weights.len() && row.pitch <= row.bias.len());
         let mut x = 0;
         while x + PIXELS <= width {
-            pixels::<S, K, STRIDE, PIXELS>(simd, &mut row, x);
+            // SAFETY: the windows of all pixels of the row, and every
+            // channel's weights and bias, were asserted above.
+            unsafe { pixels::<S, K, STRIDE, PIXELS>(simd, &mut row, x) };
             x += PIXELS;
         }
         while x < width {
-            pixels::<S, K, STRIDE, 1>(simd, &mut row, x);
+            // SAFETY: as above.
+            unsafe { pixels::<S, K, STRIDE, 1>(simd, &mut row, x) };
             x += 1;
         }
     }
 }
 
 /// The output pixels `x..x + P`, all channels.
+///
+/// # Safety
+/// The windows of these pixels lie in the input, the pixels in the output, and
+/// weights and bias hold `pitch` channels.
 #[inline(always)]
-fn pixels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>(
+unsafe fn pixels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>(
     simd: S,
     row: &mut Row<'_>,
     x: usize,
@@ -121,16 +131,20 @@ fn pixels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>(
     let pitch = row.pitch;
     let (low, high) = (simd.splat(row.clamp[0]), simd.splat(row.clamp[1]));
     let mut channel = 0;
-    while channel < pitch {
-        let mut sums = [simd.load(row.bias, channel); P];
+    while channel + S::LANES <= pitch {
+        // SAFETY: the caller's promise, here and below.
+        let mut sums = [unsafe { simd.load_unchecked(row.bias, channel) }; P];
         for y in 0..K {
             let mut taps = [simd.splat(0.0); K];
             for (tap, weight) in taps.iter_mut().enumerate() {
-                *weight = simd.load(row.weights, (y * K + tap) * pitch + channel);
+                let at = (y * K + tap) * pitch + channel;
+                // SAFETY: as above.
+                *weight = unsafe { simd.load_unchecked(row.weights, at) };
             }
             let start = y * row.row_pitch + x * STRIDE * pitch + channel;
             for column in 0..(P - 1) * STRIDE + K {
-                let value = simd.load(row.input, start + column * pitch);
+                // SAFETY: as above.
+                let value = unsafe { simd.load_unchecked(row.input, start + column * pitch) };
                 for p in 0..P {
                     // Constant after unrolling.
                     if column >= p * STRIDE && column < p * STRIDE + K {
@@ -141,7 +155,8 @@ fn pixels<S: Simd, const K: usize, const STRIDE: usize, const P: usize>(
         }
         for (p, sum) in sums.iter().enumerate() {
             let value = simd.clamp(*sum, low, high);
-            simd.store(value, row.output, (x + p) * pitch + channel);
+            // SAFETY: as above.
+            unsafe { simd.store_unchecked(value, row.output, (x + p) * pitch + channel) };
         }
         channel += S::LANES;
     }

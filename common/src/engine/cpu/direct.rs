@@ -5,7 +5,7 @@ use super::{
     convolution::{Folded, Operands, Site},
     isa::Isa,
     kernel::{Pixels, Product, Segments},
-    pack::{Panels, padded_bias},
+    pack::{Panels, Sizes, padded_bias},
     scratch::Buffer,
 };
 
@@ -40,7 +40,7 @@ impl Direct {
             pitch: input.row_pitch(),
             length: (folded.kernel - 1) * input.pitch + folded.in_channels,
         };
-        let entry = |term: usize, channel: usize| {
+        let entry = |_, term: usize, channel: usize| {
             let (y, within) = (term / segments.length, term % segments.length);
             let (x, from) = (within / input.pitch, within % input.pitch);
             if from < folded.in_channels {
@@ -52,10 +52,15 @@ impl Direct {
         let shape = output.shape;
         let tile_rows = site.isa.tile_rows(2);
         let terms = segments.terms();
+        let sizes = Sizes {
+            matrices: 1,
+            terms,
+            channels: folded.out_channels,
+        };
         Self {
             isa: site.isa,
             segments,
-            panels: Panels::pack(site.isa, [terms, folded.out_channels], entry),
+            panels: Panels::pack(site.isa, sizes, entry),
             bias: padded_bias(site.isa, &folded.bias),
             clamp: folded.clamp,
             input: input.table(shape, site.images, |y, x| input.window(site.windows, y, x)),
@@ -72,7 +77,7 @@ impl Direct {
         let rows = operands.images * self.pixels;
         for first in (0..rows).step_by(self.block_rows) {
             let block = first..rows.min(first + self.block_rows);
-            for panel in self.panels.iter(self.bias.as_slice(), self.clamp) {
+            for panel in self.panels.iter(0, self.bias.as_slice(), self.clamp) {
                 let residual = operands.residual.zip(self.residual.as_ref());
                 let product = Product {
                     input: Pixels {

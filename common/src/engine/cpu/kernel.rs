@@ -19,6 +19,7 @@
 
 use super::{
     isa::{Isa, Task},
+    scratch::LINE,
     vector::Simd,
 };
 
@@ -187,14 +188,12 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             let offset = *product.input.offsets.get_unchecked(row + r);
             *input = product.input.values.as_ptr().add(offset as usize);
         }
-        let mut weights = panel.weights.as_ptr();
+        let mut weights = Weights {
+            next: panel.weights.as_ptr(),
+            later: later_weights(panel.weights, row / R),
+        };
         for _ in 0..product.segments.count {
-            weights = accumulate(
-                simd,
-                &mut sums,
-                &input,
-                (weights, product.segments.length),
-            );
+            accumulate(simd, &mut sums, &input, (&mut weights, product.segments.length));
             for input in &mut input {
                 *input = input.wrapping_add(product.segments.pitch);
             }
@@ -216,49 +215,71 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// Adds one segment's terms; returns where the next segment's weights start.
+/// Where the kernel is in the weights.
+struct Weights {
+    next: *const f32,
+    /// What to bring closer meanwhile: the panel behind this one.
+    later: *const f32,
+}
+
+/// The quarter of the panel behind `weights` that is the tile's to prefetch:
+/// fetching it while this one is at work hides the way from memory.
+#[inline(always)]
+fn later_weights(weights: &[f32], tile: usize) -> *const f32 {
+    let panel = weights.len();
+    weights.as_ptr().wrapping_add(panel + tile % 4 * (panel / 4))
+}
+
+/// Adds one segment's terms.
 ///
 /// # Safety
-/// Every input is valid for `length` floats, `weights` for `length · V` vectors.
+/// Every input is valid for `length` floats, the weights for `length · V`
+/// vectors.
 #[inline(always)]
 unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
     simd: S,
     sums: &mut [[S::Vector; V]; R],
     input: &[*const f32; R],
-    (mut weights, length): (*const f32, usize),
-) -> *const f32 {
+    (weights, length): (&mut Weights, usize),
+) {
     let mut term = 0;
     // Four terms a turn: with fourteen rows the row pointers do not fit into
-    // registers, and this way each is fetched once in four terms.
+    // registers, and this way each is fetched once in four terms. A turn's
+    // share of a quarter panel is one line for every line of a term.
     while term + 4 <= length {
+        let mut line = 0;
+        while line < V * S::LANES {
+            simd.prefetch(weights.later);
+            weights.later = weights.later.wrapping_add(LINE);
+            line += LINE;
+        }
         for next in 0..4 {
             // SAFETY: `term + next` is below `length`.
-            weights = unsafe { rank_one(simd, sums, input, (weights, term + next)) };
+            unsafe { rank_one(simd, sums, input, (weights, term + next)) };
         }
         term += 4;
     }
     while term < length {
         // SAFETY: as above.
-        weights = unsafe { rank_one(simd, sums, input, (weights, term)) };
+        unsafe { rank_one(simd, sums, input, (weights, term)) };
         term += 1;
     }
-    weights
 }
 
 /// # Safety
-/// Every input is valid at `term`, `weights` for `V` vectors.
+/// Every input is valid at `term`, the weights for `V` vectors.
 #[inline(always)]
 unsafe fn rank_one<S: Simd, const R: usize, const V: usize>(
     simd: S,
     sums: &mut [[S::Vector; V]; R],
     input: &[*const f32; R],
-    (weights, term): (*const f32, usize),
-) -> *const f32 {
+    (weights, term): (&mut Weights, usize),
+) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut columns = [simd.splat(0.0); V];
         for (v, column) in columns.iter_mut().enumerate() {
-            *column = simd.load_raw(weights.add(v * S::LANES));
+            *column = simd.load_raw(weights.next.add(v * S::LANES));
         }
         for r in 0..R {
             let value = simd.splat(*input[r].add(term));
@@ -266,7 +287,7 @@ unsafe fn rank_one<S: Simd, const R: usize, const V: usize>(
                 sums[r][v] = simd.mul_add(value, columns[v], sums[r][v]);
             }
         }
-        weights.add(V * S::LANES)
+        weights.next = weights.next.add(V * S::LANES);
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::backbone::{Conv, Padding, Parameters, Shape, ValueId};
 
 /// Floats that one value of a chunk of images should occupy at most.
-const CHUNK_FLOATS: usize = 128 * 1024;
+const CHUNK_FLOATS: usize = 512 * 1024;
 
 /// Channels on either side below which Winograd's transforms cost more than
 /// its products save.

@@ -8,8 +8,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
-    _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps,
+    __m256, __m512, _MM_HINT_T1, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
+    _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
     _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
     _mm512_sub_ps,
 };
@@ -31,10 +31,16 @@ pub(super) trait Simd: Copy {
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a · b + c`
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// `c − a · b`
+    fn neg_mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// The larger of the two; `b` where either is not a number.
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The smaller of the two; `b` where either is not a number.
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// Asks for the cache line of `address`, which may lie anywhere, in the
+    /// second-level cache.
+    fn prefetch(self, address: *const f32);
 
     /// # Safety
     /// `from` is valid for reading [`Simd::LANES`] floats.
@@ -57,6 +63,28 @@ pub(super) trait Simd: Copy {
         let window = &mut to[at..at + Self::LANES];
         // SAFETY: the slice holds LANES floats.
         unsafe { self.store_raw(vector, window.as_mut_ptr()) }
+    }
+
+    /// [`Simd::load`], checked in debug builds only.
+    ///
+    /// # Safety
+    /// `at + LANES` is at most the slice's length.
+    #[inline(always)]
+    unsafe fn load_unchecked(self, from: &[f32], at: usize) -> Self::Vector {
+        debug_assert!(at + Self::LANES <= from.len());
+        // SAFETY: the caller's promise.
+        unsafe { self.load_raw(from.as_ptr().add(at)) }
+    }
+
+    /// [`Simd::store`], checked in debug builds only.
+    ///
+    /// # Safety
+    /// `at + LANES` is at most the slice's length.
+    #[inline(always)]
+    unsafe fn store_unchecked(self, vector: Self::Vector, to: &mut [f32], at: usize) {
+        debug_assert!(at + Self::LANES <= to.len());
+        // SAFETY: the caller's promise.
+        unsafe { self.store_raw(vector, to.as_mut_ptr().add(at)) }
     }
 
     /// `min(max(vector, low), high)`, which keeps what is not a number.
@@ -121,6 +149,14 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn neg_mul_add(self, a: Four, b: Four, c: Four) -> Four {
+        self.mul_add(a, self.sub(self.splat(0.0), b), c)
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _address: *const f32) {}
+
+    #[inline(always)]
     unsafe fn load_raw(self, from: *const f32) -> Four {
         // SAFETY: the caller's promise; arrays of floats need no more than a
         // float's alignment.
@@ -147,7 +183,7 @@ pub(super) struct Avx512(());
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_simd {
     ($token:ident, $vector:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident,
-     $mul_add:ident, $($name:ident = $intrinsic:ident),*) => {
+     $mul_add:ident, $neg_mul_add:ident, $($name:ident = $intrinsic:ident),*) => {
         impl $token {
             /// # Safety
             /// The machine has the instructions that the token stands for.
@@ -181,6 +217,18 @@ macro_rules! x86_simd {
             }
 
             #[inline(always)]
+            fn neg_mul_add(self, a: $vector, b: $vector, c: $vector) -> $vector {
+                // SAFETY: the token proves that the instruction exists.
+                unsafe { $neg_mul_add(a, b, c) }
+            }
+
+            #[inline(always)]
+            fn prefetch(self, address: *const f32) {
+                // SAFETY: a hint, which never faults.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+            }
+
+            #[inline(always)]
             unsafe fn load_raw(self, from: *const f32) -> $vector {
                 // SAFETY: the token, and the caller's promise.
                 unsafe { $load(from) }
@@ -198,13 +246,13 @@ macro_rules! x86_simd {
 #[cfg(target_arch = "x86_64")]
 x86_simd!(
     Avx2, __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
-    add = _mm256_add_ps, sub = _mm256_sub_ps, mul = _mm256_mul_ps,
+    _mm256_fnmadd_ps, add = _mm256_add_ps, sub = _mm256_sub_ps, mul = _mm256_mul_ps,
     max = _mm256_max_ps, min = _mm256_min_ps
 );
 
 #[cfg(target_arch = "x86_64")]
 x86_simd!(
     Avx512, __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
-    add = _mm512_add_ps, sub = _mm512_sub_ps, mul = _mm512_mul_ps,
+    _mm512_fnmadd_ps, add = _mm512_add_ps, sub = _mm512_sub_ps, mul = _mm512_mul_ps,
     max = _mm512_max_ps, min = _mm512_min_ps
 );

@@ -13,7 +13,7 @@
 use super::{
     convolution::{Folded, Operands, Site},
     kernel::{Pixels, Product, Segments},
-    pack::{Panels, padded_bias},
+    pack::{Panels, Sizes, padded_bias},
     scratch::{Buffer, LINE, TileBuffers},
     winograd_transform::{Destination, InputTransform, OutputTransform, transform_kernel},
 };
@@ -27,14 +27,14 @@ pub(super) const POINTS: usize = INPUTS * INPUTS;
 
 /// Floats that a block of transformed tiles should occupy, input and output
 /// together.
-const BLOCK_FLOATS: usize = 256 * 1024;
+const BLOCK_FLOATS: usize = 512 * 1024;
 
 /// A 3×3 convolution of stride 1.
 pub(super) struct Winograd {
     site: Site,
     in_channels: usize,
     /// One matrix a point.
-    points: Vec<Panels>,
+    points: Panels,
     bias: Buffer,
     /// Bias of the products themselves.
     zeros: Buffer,
@@ -66,7 +66,7 @@ struct Block {
 impl Block {
     fn new(most: usize, tile_rows: usize, channels: [usize; 2]) -> Self {
         let wanted = BLOCK_FLOATS / (POINTS * (channels[0] + channels[1]));
-        let wanted = wanted.clamp(2 * tile_rows, 16 * tile_rows);
+        let wanted = wanted.clamp(8 * tile_rows, 16 * tile_rows);
         // Equal blocks, of whole micro-tiles.
         let blocks = most.div_ceil(wanted);
         let tiles = most.div_ceil(blocks).next_multiple_of(tile_rows);
@@ -82,15 +82,15 @@ impl Block {
 
 impl Winograd {
     pub(super) fn new(folded: &Folded, site: &Site) -> Self {
-        let channels = [folded.in_channels, folded.out_channels];
         let transformed = transform_kernel(folded);
-        let points = (0..POINTS)
-            .map(|point| {
-                Panels::pack(site.isa, channels, |from, to| {
-                    transformed[(to * folded.in_channels + from) * POINTS + point]
-                })
-            })
-            .collect();
+        let sizes = Sizes {
+            matrices: POINTS,
+            terms: folded.in_channels,
+            channels: folded.out_channels,
+        };
+        let points = Panels::pack(site.isa, sizes, |point, from, to| {
+            transformed[(to * folded.in_channels + from) * POINTS + point]
+        });
         let tiles = tiles(site);
         let tile_rows = site.isa.tile_rows(2);
         Self {
@@ -144,8 +144,8 @@ impl Winograd {
         let unbounded = [f32::NEG_INFINITY, f32::INFINITY];
         let inputs = transformed.chunks_exact(self.block.pitches[0]);
         let outputs = products.chunks_exact_mut(self.block.pitches[1]);
-        for ((point, input), output) in self.points.iter().zip(inputs).zip(outputs) {
-            for panel in point.iter(self.zeros.as_slice(), unbounded) {
+        for (point, (input, output)) in inputs.zip(outputs).enumerate() {
+            for panel in self.points.iter(point, self.zeros.as_slice(), unbounded) {
                 let product = Product {
                     input: Pixels {
                         values: input,
