@@ -26,6 +26,10 @@ use super::{
 /// Heights of tiles that are compiled, the tallest first.
 const TILE_ROWS: [usize; 7] = [14, 12, 8, 6, 4, 2, 1];
 
+/// Terms from which on a tile's output is fetched while its sum is formed;
+/// below, the hints cost more than they bring.
+const LONG_SUM: usize = 64;
+
 /// The floats of one input row, relative to its start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segments {
@@ -188,6 +192,9 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             let offset = *product.input.offsets.get_unchecked(row + r);
             *input = product.input.values.as_ptr().add(offset as usize);
         }
+        if product.segments.terms() >= LONG_SUM {
+            prefetch_output::<S, R, V>(simd, product, row);
+        }
         let mut weights = Weights {
             next: panel.weights.as_ptr(),
             later: later_weights(panel.weights, row / R),
@@ -211,6 +218,34 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
                 let to = product.output.as_mut_ptr().add(offset + v * S::LANES);
                 simd.store_raw(simd.clamp(value, low, high), to);
             }
+        }
+    }
+}
+
+/// Asks for the lines that the tile will write, and those of its residual: by
+/// the end of the sum they are there.
+///
+/// # Safety
+/// `row + R` rows exist.
+#[inline(always)]
+unsafe fn prefetch_output<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    product: &Product<'_>,
+    row: usize,
+) {
+    let channel = product.panel.channel;
+    for r in 0..R {
+        let mut line = channel;
+        while line < channel + V * S::LANES {
+            // SAFETY: the caller's promise.
+            let offset = unsafe { *product.output_offsets.get_unchecked(row + r) } as usize;
+            simd.prefetch_near(product.output.as_ptr().wrapping_add(offset + line));
+            if let Some(residual) = product.residual {
+                // SAFETY: the caller's promise.
+                let offset = unsafe { *residual.offsets.get_unchecked(row + r) } as usize;
+                simd.prefetch_near(residual.values.as_ptr().wrapping_add(offset + line));
+            }
+            line += LINE;
         }
     }
 }
@@ -249,7 +284,7 @@ unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
     while term + 4 <= length {
         let mut line = 0;
         while line < V * S::LANES {
-            simd.prefetch(weights.later);
+            simd.prefetch_far(weights.later);
             weights.later = weights.later.wrapping_add(LINE);
             line += LINE;
         }

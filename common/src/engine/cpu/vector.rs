@@ -8,7 +8,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m512, _MM_HINT_T1, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
+    __m256, __m512, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
     _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
     _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
     _mm512_sub_ps,
@@ -39,8 +39,10 @@ pub(super) trait Simd: Copy {
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
     /// Asks for the cache line of `address`, which may lie anywhere, in the
-    /// second-level cache.
-    fn prefetch(self, address: *const f32);
+    /// first-level cache.
+    fn prefetch_near(self, address: *const f32);
+    /// The same for the second-level cache.
+    fn prefetch_far(self, address: *const f32);
 
     /// # Safety
     /// `from` is valid for reading [`Simd::LANES`] floats.
@@ -154,7 +156,10 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn prefetch(self, _address: *const f32) {}
+    fn prefetch_near(self, _address: *const f32) {}
+
+    #[inline(always)]
+    fn prefetch_far(self, _address: *const f32) {}
 
     #[inline(always)]
     unsafe fn load_raw(self, from: *const f32) -> Four {
@@ -223,7 +228,13 @@ macro_rules! x86_simd {
             }
 
             #[inline(always)]
-            fn prefetch(self, address: *const f32) {
+            fn prefetch_near(self, address: *const f32) {
+                // SAFETY: a hint, which never faults.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+            }
+
+            #[inline(always)]
+            fn prefetch_far(self, address: *const f32) {
                 // SAFETY: a hint, which never faults.
                 unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
             }
