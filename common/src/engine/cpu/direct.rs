@@ -69,7 +69,8 @@ impl Direct {
                 .map(|layout| layout.table(shape, site.images, |y, x| layout.pixel(y, x))),
             output: output.table(shape, site.images, |y, x| output.pixel(y, x)),
             pixels: shape.height * shape.width,
-            block_rows: (64 * 1024 / (terms + folded.out_channels)).max(4 * tile_rows) / tile_rows * tile_rows,
+            block_rows: (64 * 1024 / (terms + folded.out_channels)).max(4 * tile_rows) / tile_rows
+                * tile_rows,
         }
     }
 

@@ -6,9 +6,9 @@
 
 use std::fmt;
 
-use super::vector::{Portable, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::vector::{Avx2, Avx512};
+use super::vector::{Portable, Simd};
 
 /// Environment variable that forces an instruction set: `avx512`, `avx2` or
 /// `portable`. One that the machine lacks is refused.
@@ -29,7 +29,10 @@ enum Kind {
 
 /// An instruction set that the machine lacks or that does not exist.
 #[derive(Debug, thiserror::Error)]
-#[error("{ISA_VARIABLE}=`{name}` is not available (this machine has {})", available_names())]
+#[error(
+    "{ISA_VARIABLE}=`{name}` is not available (this machine has {})",
+    available_names()
+)]
 pub struct UnknownIsa {
     name: String,
 }

@@ -200,7 +200,12 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             later: later_weights(panel.weights, row / R),
         };
         for _ in 0..product.segments.count {
-            accumulate(simd, &mut sums, &input, (&mut weights, product.segments.length));
+            accumulate(
+                simd,
+                &mut sums,
+                &input,
+                (&mut weights, product.segments.length),
+            );
             for input in &mut input {
                 *input = input.wrapping_add(product.segments.pitch);
             }
@@ -262,7 +267,9 @@ struct Weights {
 #[inline(always)]
 fn later_weights(weights: &[f32], tile: usize) -> *const f32 {
     let panel = weights.len();
-    weights.as_ptr().wrapping_add(panel + tile % 4 * (panel / 4))
+    weights
+        .as_ptr()
+        .wrapping_add(panel + tile % 4 * (panel / 4))
 }
 
 /// Adds one segment's terms.

@@ -111,7 +111,11 @@ impl Lowering<'_> {
         let mut lifetimes = vec![Lifetime::unused(); self.shapes.len()];
         lifetimes[0].extend(0);
         for (index, operation) in self.operations.iter().enumerate() {
-            for value in [Some(operation.input), operation.residual, Some(operation.output)] {
+            for value in [
+                Some(operation.input),
+                operation.residual,
+                Some(operation.output),
+            ] {
                 if let Some(value) = value {
                     lifetimes[value.0].extend(index);
                 }
@@ -212,7 +216,11 @@ impl Lowering<'_> {
                     isa: self.isa,
                 };
                 let flops = 2 * folded.weight.len() / conv.out_channels * output.layout.shape.len();
-                (conv.name.clone(), flops, self.convolve(conv, &folded, &site))
+                (
+                    conv.name.clone(),
+                    flops,
+                    self.convolve(conv, &folded, &site),
+                )
             }
             Kind::MaxPool(pool) => {
                 let before = |size| pool.padding.along(size, pool.kernel, pool.stride).0;

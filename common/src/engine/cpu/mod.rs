@@ -82,13 +82,17 @@ pub enum BuildError {
     #[error(transparent)]
     Layer(#[from] UnknownStage),
     /// A convolution that the engine has no kernel for.
-    #[error("convolution `{name}`: the CPU engine has no kernel for it (use the reference executor)")]
+    #[error(
+        "convolution `{name}`: the CPU engine has no kernel for it (use the reference executor)"
+    )]
     Unsupported {
         /// Name of the convolution.
         name: String,
     },
     /// An input that the network cannot take.
-    #[error("input of {height}×{width} pixels: `{network}` cannot take it (use 32×32 to 4096×4096)")]
+    #[error(
+        "input of {height}×{width} pixels: `{network}` cannot take it (use 32×32 to 4096×4096)"
+    )]
     InputSize {
         /// Rows.
         height: usize,

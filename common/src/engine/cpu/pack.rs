@@ -23,11 +23,7 @@ pub(super) struct Sizes {
 
 impl Panels {
     /// Packs the matrices whose entries are `entry(matrix, term, channel)`.
-    pub(super) fn pack(
-        isa: Isa,
-        sizes: Sizes,
-        entry: impl Fn(usize, usize, usize) -> f32,
-    ) -> Self {
+    pub(super) fn pack(isa: Isa, sizes: Sizes, entry: impl Fn(usize, usize, usize) -> f32) -> Self {
         let lanes = isa.lanes();
         let Sizes {
             matrices,

@@ -135,7 +135,8 @@ impl Addition {
         };
         let shape = self.output.shape;
         let row_len = shape.width * self.output.pitch;
-        let start = |layout: Layout, image: usize, y| image * layout.image_len() + layout.pixel(y, 0);
+        let start =
+            |layout: Layout, image: usize, y| image * layout.image_len() + layout.pixel(y, 0);
         for image in 0..operands.images {
             for y in 0..shape.height {
                 let left = &operands.input[start(self.input, image, y)..][..row_len];
@@ -181,7 +182,10 @@ pub(super) fn to_planar(layout: &Layout, image: &[f32], planes: &mut [f32]) {
 /// Pixels of one image, `[H, W, C]`, into `layout`.
 pub(super) fn from_interleaved(layout: &Layout, pixels: &[f32], image: &mut [f32]) {
     let shape = layout.shape;
-    for (y, pixels) in pixels.chunks_exact(shape.width * shape.channels).enumerate() {
+    for (y, pixels) in pixels
+        .chunks_exact(shape.width * shape.channels)
+        .enumerate()
+    {
         let start = layout.pixel(y, 0);
         let row = &mut image[start..start + shape.width * layout.pitch];
         let values = pixels.chunks_exact(shape.channels);

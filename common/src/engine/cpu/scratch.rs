@@ -24,13 +24,6 @@ impl Buffer {
         }
     }
 
-    /// A copy of `values`.
-    pub(super) fn copied(values: &[f32]) -> Self {
-        let mut buffer = Self::zeroed(values.len());
-        buffer.as_mut_slice().copy_from_slice(values);
-        buffer
-    }
-
     pub(super) fn as_slice(&self) -> &[f32] {
         // SAFETY: a line is 16 floats without padding (`repr(C)`, 64 bytes of
         // size and alignment), and `len` never exceeds the lines' floats.

@@ -90,7 +90,10 @@ fn activation() -> impl Strategy<Value = Activation> {
 
 fn case() -> impl Strategy<Value = Case> {
     let channels = [1usize..40, 1usize..70];
-    let window = (prop_oneof![Just(1usize), Just(3), Just(5), Just(7)], 1usize..=3);
+    let window = (
+        prop_oneof![Just(1usize), Just(3), Just(5), Just(7)],
+        1usize..=3,
+    );
     (channels, window, activation(), any::<[bool; 2]>()).prop_flat_map(
         |(channels, (kernel, stride), activation, [same, with_residual])| {
             let size = [kernel..20, kernel..20];

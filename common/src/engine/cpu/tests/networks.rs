@@ -98,7 +98,9 @@ fn concurrent_callers_get_what_one_caller_gets() {
     let expected = engine.forward(&pixels, 4).unwrap();
     std::thread::scope(|scope| {
         let callers: Vec<_> = (0..3)
-            .map(|_| scope.spawn(|| (0..4).all(|_| engine.forward(&pixels, 4).unwrap() == expected)))
+            .map(|_| {
+                scope.spawn(|| (0..4).all(|_| engine.forward(&pixels, 4).unwrap() == expected))
+            })
             .collect();
         assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
     });
