@@ -4,7 +4,7 @@ use super::{
     isa::Isa,
     layout::{Layout, Windows},
 };
-use crate::backbone::{Activation, Conv, Parameters, Shape};
+use crate::backbone::{Activation, Conv, Padding, Parameters};
 
 /// A convolution with its normalisation folded in.
 pub(super) struct Folded {
@@ -70,11 +70,11 @@ pub(super) fn bounds(activation: Activation) -> [f32; 2] {
     }
 }
 
-/// Windows of `conv` over an input of `shape`.
-pub(super) fn windows(conv: &Conv, shape: Shape) -> Windows {
-    let before = |size| conv.padding.along(size, conv.kernel, conv.stride).0;
+/// Windows of side `kernel` over an image.
+pub(super) fn windows(padding: Padding, [kernel, stride]: [usize; 2], input: &Layout) -> Windows {
+    let before = |size| padding.along(size, kernel, stride).0;
     Windows {
-        before: [before(shape.height), before(shape.width)],
-        stride: conv.stride,
+        before: [before(input.shape.height), before(input.shape.width)],
+        stride,
     }
 }

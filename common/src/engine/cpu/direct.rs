@@ -9,9 +9,12 @@ use super::{
     scratch::Buffer,
 };
 
-/// Input that a block of rows should occupy, in floats: it stays in the second
-/// level cache while all panels pass over it.
-const BLOCK_FLOATS: usize = 48 * 1024;
+/// Floats that the input and the output of a block of rows should occupy: they
+/// stay in the second-level cache while all panels pass over them.
+const BLOCK_FLOATS: usize = 64 * 1024;
+
+/// Micro-tiles a block at least: fewer would fetch the weights too often.
+const BLOCK_TILES: usize = 4;
 
 /// A k×k convolution with any stride.
 pub(super) struct Direct {
@@ -52,6 +55,7 @@ impl Direct {
         let shape = output.shape;
         let tile_rows = site.isa.tile_rows(2);
         let terms = segments.terms();
+        let block_tiles = BLOCK_FLOATS / (terms + output.pitch) / tile_rows;
         let sizes = Sizes {
             matrices: 1,
             terms,
@@ -69,8 +73,7 @@ impl Direct {
                 .map(|layout| layout.table(shape, site.images, |y, x| layout.pixel(y, x))),
             output: output.table(shape, site.images, |y, x| output.pixel(y, x)),
             pixels: shape.height * shape.width,
-            block_rows: (64 * 1024 / (terms + folded.out_channels)).max(4 * tile_rows) / tile_rows
-                * tile_rows,
+            block_rows: block_tiles.max(BLOCK_TILES) * tile_rows,
         }
     }
 

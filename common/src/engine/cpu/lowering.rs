@@ -1,4 +1,5 @@
-//! From the graph to a [`Schedule`]: algorithms, layouts, phases, buffers.
+//! From the graph to a [`Schedule`]: algorithms and phases ([`super::placement`]
+//! has layouts and buffers).
 
 use super::{
     convolution::{Folded, Site, bounds, windows},
@@ -6,21 +7,15 @@ use super::{
     direct::Direct,
     fusion::{Kind, Operation},
     isa::Isa,
-    layout::{Border, Layout, Windows},
     pool::{Addition, AveragePool, MaxPool},
     schedule::{BLOCK_IMAGES, Phase, Schedule, Stop},
-    slots::{Lifetime, assign},
     step::{Place, Step, Work},
-    winograd::{Winograd, rows_read},
+    winograd::{self, Winograd},
 };
 use crate::backbone::{Conv, Padding, Parameters, Shape, ValueId};
 
 /// Floats that one value of a chunk of images should occupy at most.
 const CHUNK_FLOATS: usize = 512 * 1024;
-
-/// Channels on either side below which Winograd's transforms cost more than
-/// its products save.
-const WINOGRAD_CHANNELS: usize = 16;
 
 /// All that the steps depend on.
 pub(super) struct Lowering<'a> {
@@ -89,171 +84,45 @@ impl Lowering<'_> {
         self.operations.iter().map(chunk).collect()
     }
 
-    /// A place for every value, and the slots' sizes.
-    fn places(&self, chunks: &[usize]) -> (Vec<Place>, Vec<usize>) {
-        let layouts = self.layouts();
-        let lifetimes = self.lifetimes(chunks, &layouts);
-        let (slots, sizes) = assign(&lifetimes);
-        let places = layouts
-            .into_iter()
-            .zip(&lifetimes)
-            .zip(slots)
-            .map(|((layout, lifetime), slot)| Place {
-                slot,
-                layout,
-                extent: lifetime.extent,
-            })
-            .collect();
-        (places, sizes)
-    }
-
-    fn lifetimes(&self, chunks: &[usize], layouts: &[Layout]) -> Vec<Lifetime> {
-        let mut lifetimes = vec![Lifetime::unused(); self.shapes.len()];
-        lifetimes[0].extend(0);
-        for (index, operation) in self.operations.iter().enumerate() {
-            for value in [
-                Some(operation.input),
-                operation.residual,
-                Some(operation.output),
-            ] {
-                if let Some(value) = value {
-                    lifetimes[value.0].extend(index);
-                }
-            }
-        }
-        for (lifetime, layout) in lifetimes.iter_mut().zip(layouts) {
-            lifetime.place(chunks, layout.image_len());
-        }
-        lifetimes
-    }
-
-    fn layouts(&self) -> Vec<Layout> {
-        let lanes = self.isa.lanes();
-        let mut layouts: Vec<_> = self
-            .shapes
-            .iter()
-            .map(|shape| Layout {
-                shape: *shape,
-                border: Border::default(),
-                pitch: shape.channels.next_multiple_of(lanes),
-            })
-            .collect();
-        // The network's input is read as sums only, never by lanes: its three
-        // channels need no padding.
-        let by_sums = |operation: &Operation<'_>| match operation.kind {
-            Kind::Conv(conv, _) => !self.by_lanes(conv),
-            _ => false,
-        };
-        if self
-            .operations
-            .iter()
-            .filter(|operation| operation.input.0 == 0 || operation.residual == Some(ValueId(0)))
-            .all(by_sums)
-        {
-            layouts[0].pitch = self.shapes[0].channels;
-        }
-        for operation in self.operations {
-            if let Kind::Conv(conv, _) = operation.kind {
-                let border = self.border(conv, operation);
-                let layout = &mut layouts[operation.input.0];
-                layout.border = layout.border.union(border);
-            }
-        }
-        layouts
-    }
-
-    fn by_lanes(&self, conv: &Conv) -> bool {
-        conv.groups > 1 || self.suits_winograd(conv)
-    }
-
-    fn suits_winograd(&self, conv: &Conv) -> bool {
-        conv.kernel == 3
-            && conv.stride == 1
-            && conv.groups == 1
-            && conv.in_channels.min(conv.out_channels) >= WINOGRAD_CHANNELS
-    }
-
-    /// What a convolution reads around its input.
-    fn border(&self, conv: &Conv, operation: &Operation<'_>) -> Border {
-        let (input, output) = (
-            self.shapes[operation.input.0],
-            self.shapes[operation.output.0],
-        );
-        let winograd = self.suits_winograd(conv);
-        let along = |size: usize, outputs: usize| {
-            let before = conv.padding.along(size, conv.kernel, conv.stride).0;
-            let read = if winograd {
-                rows_read(outputs)
-            } else {
-                (outputs - 1) * conv.stride + conv.kernel
-            };
-            (before, (read - before).saturating_sub(size))
-        };
-        let (top, bottom) = along(input.height, output.height);
-        let (left, right) = along(input.width, output.width);
-        Border {
-            top,
-            bottom,
-            left,
-            right,
-        }
-    }
-
     fn step(&self, operation: &Operation<'_>, places: &[Place], images: usize) -> Step {
         let input = places[operation.input.0];
         let output = places[operation.output.0];
         let residual = operation.residual.map(|value| places[value.0]);
-        let layouts = (input.layout, output.layout);
-        let (name, flops, work) = match operation.kind {
+        let isa = self.isa;
+        let work = match operation.kind {
             Kind::Conv(conv, activation) => {
-                let folded = Folded::new(conv, self.parameters, activation);
                 let site = Site {
                     input: input.layout,
                     residual: residual.map(|place| place.layout),
                     output: output.layout,
-                    windows: windows(conv, input.layout.shape),
+                    windows: windows(conv.padding, [conv.kernel, conv.stride], &input.layout),
                     images,
-                    isa: self.isa,
+                    isa,
                 };
-                let flops = 2 * folded.weight.len() / conv.out_channels * output.layout.shape.len();
-                (
-                    conv.name.clone(),
-                    flops,
-                    self.convolve(conv, &folded, &site),
-                )
+                convolve(conv, &Folded::new(conv, self.parameters, activation), &site)
             }
-            Kind::MaxPool(pool) => {
-                let before = |size| pool.padding.along(size, pool.kernel, pool.stride).0;
-                let shape = input.layout.shape;
-                let work = MaxPool {
-                    isa: self.isa,
-                    input: layouts.0,
-                    output: layouts.1,
-                    windows: Windows {
-                        before: [before(shape.height), before(shape.width)],
-                        stride: pool.stride,
-                    },
-                    kernel: pool.kernel,
-                };
-                (String::new(), 0, Work::MaxPool(work))
-            }
-            Kind::Add(activation) => {
-                let work = Addition {
-                    input: layouts.0,
-                    residual: residual.map_or(layouts.0, |place| place.layout),
-                    output: layouts.1,
-                    clamp: bounds(activation),
-                };
-                (String::new(), 0, Work::Addition(work))
-            }
-            Kind::GlobalAvgPool => {
-                let work = AveragePool {
-                    isa: self.isa,
-                    input: layouts.0,
-                    output: layouts.1,
-                };
-                (String::new(), 0, Work::AveragePool(work))
-            }
+            Kind::MaxPool(pool) => Work::MaxPool(MaxPool {
+                isa,
+                input: input.layout,
+                output: output.layout,
+                windows: windows(pool.padding, [pool.kernel, pool.stride], &input.layout),
+                kernel: pool.kernel,
+            }),
+            Kind::Add(activation) => Work::Addition(Addition {
+                input: input.layout,
+                residual: residual.map_or(input.layout, |place| place.layout),
+                output: output.layout,
+                clamp: bounds(activation),
+            }),
+            Kind::GlobalAvgPool => Work::AveragePool(AveragePool {
+                isa,
+                input: input.layout,
+                output: output.layout,
+            }),
+        };
+        let (name, flops) = match operation.kind {
+            Kind::Conv(conv, _) => (conv.name.clone(), flops(conv, output.layout.shape)),
+            _ => (String::new(), 0),
         };
         Step {
             name,
@@ -264,16 +133,21 @@ impl Lowering<'_> {
             output,
         }
     }
+}
 
-    fn convolve(&self, conv: &Conv, folded: &Folded, site: &Site) -> Work {
-        if conv.groups > 1 {
-            Work::Depthwise(Depthwise::new(folded, site))
-        } else if self.suits_winograd(conv) {
-            Work::Winograd(Winograd::new(folded, site))
-        } else {
-            Work::Direct(Direct::new(folded, site))
-        }
+fn convolve(conv: &Conv, folded: &Folded, site: &Site) -> Work {
+    if conv.groups > 1 {
+        Work::Depthwise(Depthwise::new(folded, site))
+    } else if winograd::suits(conv) {
+        Work::Winograd(Winograd::new(folded, site))
+    } else {
+        Work::Direct(Direct::new(folded, site))
     }
+}
+
+/// Multiplications and additions of a convolution by its definition.
+fn flops(conv: &Conv, output: Shape) -> usize {
+    2 * conv.in_channels / conv.groups * conv.kernel * conv.kernel * output.len()
 }
 
 /// Whether the engine has a kernel for `conv`.

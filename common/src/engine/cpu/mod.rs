@@ -31,6 +31,7 @@ mod kernel;
 mod layout;
 mod lowering;
 mod pack;
+mod placement;
 mod pool;
 mod profile;
 mod schedule;
@@ -39,6 +40,7 @@ mod slots;
 mod step;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod vector;
 mod winograd;
 mod winograd_transform;

@@ -119,6 +119,14 @@ macro_rules! lane_by_lane {
     )*};
 }
 
+#[inline(always)]
+fn fused(a: Four, b: Four, mut c: Four) -> Four {
+    for (lane, sum) in c.0.iter_mut().enumerate() {
+        *sum = a.0[lane].mul_add(b.0[lane], *sum);
+    }
+    c
+}
+
 impl Simd for Portable {
     type Vector = Four;
     const LANES: usize = 4;
@@ -138,17 +146,13 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn mul_add(self, a: Four, b: Four, c: Four) -> Four {
-        let mut result = [0.0; 4];
-        for lane in 0..4 {
-            // Where the instruction is not part of the baseline, `mul_add` is
-            // a call into the C library.
-            result[lane] = if cfg!(target_arch = "aarch64") {
-                a.0[lane].mul_add(b.0[lane], c.0[lane])
-            } else {
-                a.0[lane] * b.0[lane] + c.0[lane]
-            };
+        if cfg!(target_arch = "aarch64") {
+            fused(a, b, c)
+        } else {
+            // Where the instruction is not part of the baseline, `f32::mul_add`
+            // is a call into the C library.
+            self.add(self.mul(a, b), c)
         }
-        Four(result)
     }
 
     #[inline(always)]

@@ -17,6 +17,7 @@ use super::{
     scratch::{Buffer, LINE, TileBuffers},
     winograd_transform::{Destination, InputTransform, OutputTransform, transform_kernel},
 };
+use crate::backbone::Conv;
 
 /// Outputs along a tile's side.
 pub(super) const OUTPUTS: usize = 4;
@@ -28,6 +29,10 @@ pub(super) const POINTS: usize = INPUTS * INPUTS;
 /// Floats that a block of transformed tiles should occupy, input and output
 /// together.
 const BLOCK_FLOATS: usize = 512 * 1024;
+
+/// Channels on either side below which the transforms cost more than
+/// the products save.
+const LEAST_CHANNELS: usize = 16;
 
 /// A 3×3 convolution of stride 1.
 pub(super) struct Winograd {
@@ -182,6 +187,14 @@ impl Winograd {
             });
         }
     }
+}
+
+/// Whether the algorithm fits `conv` and pays.
+pub(super) fn suits(conv: &Conv) -> bool {
+    conv.kernel == 3
+        && conv.stride == 1
+        && conv.groups == 1
+        && conv.in_channels.min(conv.out_channels) >= LEAST_CHANNELS
 }
 
 /// Rows (or columns) of input that tiles read along an axis of `outputs`.

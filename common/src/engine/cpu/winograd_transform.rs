@@ -13,6 +13,11 @@
 //!
 //! Row x of G is (1, x, x²) / ∏ (x − other finite points), for ∞ (0, 0, 1).
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a matrix is walked by rows and by columns"
+)]
+
 use super::{
     convolution::Folded,
     isa::Task,
