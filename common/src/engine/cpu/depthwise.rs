@@ -8,9 +8,6 @@ use super::{
     vector::Simd,
 };
 
-/// Output pixels that are computed together: they share input columns.
-const PIXELS: usize = 4;
-
 /// A k×k depthwise convolution of a fixed place in the graph.
 pub(super) struct Depthwise {
     site: Site,
@@ -53,11 +50,15 @@ impl Depthwise {
             let output = &mut operands.output[image * output_len..][..output_len];
             for y in 0..self.site.output.shape.height {
                 let row = self.row(input, output, y);
+                // The last number are the pixels done together: they share
+                // input columns, and seven sums keep the multipliers busy and
+                // divide the maps of a 224×224 input. With stride 2 so many
+                // columns fall out of the first-level cache.
                 match (self.kernel, self.site.windows.stride) {
-                    (3, 1) => self.site.isa.run(ForSize::<3, 1>(row)),
-                    (3, 2) => self.site.isa.run(ForSize::<3, 2>(row)),
-                    (5, 1) => self.site.isa.run(ForSize::<5, 1>(row)),
-                    (5, 2) => self.site.isa.run(ForSize::<5, 2>(row)),
+                    (3, 1) => self.site.isa.run(ForSize::<3, 1, 7>(row)),
+                    (3, 2) => self.site.isa.run(ForSize::<3, 2, 4>(row)),
+                    (5, 1) => self.site.isa.run(ForSize::<5, 1, 7>(row)),
+                    (5, 2) => self.site.isa.run(ForSize::<5, 2, 4>(row)),
                     (kernel, stride) => unreachable!("no kernel for {kernel}×{kernel}/{stride}"),
                 }
             }
@@ -91,10 +92,10 @@ struct Row<'a> {
     clamp: [f32; 2],
 }
 
-/// A row for a kernel of side `K` and stride `STRIDE`.
-struct ForSize<'a, const K: usize, const STRIDE: usize>(Row<'a>);
+/// A row for a kernel of side `K` and stride `STRIDE`, `P` pixels at a time.
+struct ForSize<'a, const K: usize, const STRIDE: usize, const P: usize>(Row<'a>);
 
-impl<const K: usize, const STRIDE: usize> Task for ForSize<'_, K, STRIDE> {
+impl<const K: usize, const STRIDE: usize, const P: usize> Task for ForSize<'_, K, STRIDE, P> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let mut row = self.0;
@@ -102,17 +103,19 @@ impl<const K: usize, const STRIDE: usize> Task for ForSize<'_, K, STRIDE> {
         let columns = (width - 1) * STRIDE + K;
         assert!((K - 1) * row.row_pitch + columns * row.pitch <= row.input.len());
         assert!(K * K * row.pitch <= row.weights.len() && row.pitch <= row.bias.len());
-        let mut x = 0;
-        while x + PIXELS <= width {
-            // SAFETY: the windows of all pixels of the row, and every
-            // channel's weights and bias, were asserted above.
-            unsafe { pixels::<S, K, STRIDE, PIXELS>(simd, &mut row, x) };
-            x += PIXELS;
+        if width < P {
+            for x in 0..width {
+                // SAFETY: the windows of all pixels of the row, and every
+                // channel's weights and bias, were asserted above.
+                unsafe { pixels::<S, K, STRIDE, 1>(simd, &mut row, x) };
+            }
+            return;
         }
-        while x < width {
+        for x in (0..width).step_by(P) {
+            // The last group overlaps its neighbour and writes the same again.
+            let x = x.min(width - P);
             // SAFETY: as above.
-            unsafe { pixels::<S, K, STRIDE, 1>(simd, &mut row, x) };
-            x += 1;
+            unsafe { pixels::<S, K, STRIDE, P>(simd, &mut row, x) };
         }
     }
 }
