@@ -18,9 +18,12 @@
 //!                       └─ pool        max, average, addition
 //! ```
 //!
-//! [`layout`] shows how an activation lies in memory, [`kernel`] how the one
-//! product works on it, [`schedule`] how a batch passes through. [`vector`] and
-//! [`isa`] are how the same loops run as AVX-512, AVX2 or plain Rust.
+//! `layout` shows how an activation lies in memory, `kernel` how the one product
+//! works on it, `winograd` and `direct` what they make of it, `schedule` how a
+//! batch passes through. `vector` and `isa` are how the same loops run as
+//! AVX-512, AVX2 or plain Rust. `unsafe` is where loops work without bounds
+//! checks (`tile`, `winograd_transform`, `depthwise`, each behind assertions),
+//! in `vector`, `isa` and `scratch`, and nowhere else.
 
 mod convolution;
 mod depthwise;

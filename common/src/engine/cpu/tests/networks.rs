@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-const INPUT: [usize; 2] = [97, 101];
+const INPUT: [usize; 2] = [75, 81];
 
 fn backbone(name: &str) -> Network {
     registry::find(name).unwrap().network()
