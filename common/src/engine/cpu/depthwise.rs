@@ -49,33 +49,35 @@ impl Depthwise {
             let input = &operands.input[image * input_len..][..input_len];
             let output = &mut operands.output[image * output_len..][..output_len];
             for y in 0..self.site.output.shape.height {
-                let row = self.row(input, output, y);
-                // The last number are the pixels done together: they share
-                // input columns, and seven sums keep the multipliers busy and
-                // divide the maps of a 224×224 input. With stride 2 so many
-                // columns fall out of the first-level cache.
-                match (self.kernel, self.site.windows.stride) {
-                    (3, 1) => self.site.isa.run(ForSize::<3, 1, 7>(row)),
-                    (3, 2) => self.site.isa.run(ForSize::<3, 2, 4>(row)),
-                    (5, 1) => self.site.isa.run(ForSize::<5, 1, 7>(row)),
-                    (5, 2) => self.site.isa.run(ForSize::<5, 2, 4>(row)),
-                    (kernel, stride) => unreachable!("no kernel for {kernel}×{kernel}/{stride}"),
-                }
+                let window = self.site.input.window(self.site.windows, y, 0);
+                self.run_row(&input[window..], output, y);
             }
         }
     }
 
-    fn row<'a>(&'a self, input: &'a [f32], output: &'a mut [f32], y: usize) -> Row<'a> {
+    /// Row `y` of `output`; `input` begins with the row's first window.
+    pub(super) fn run_row(&self, input: &[f32], output: &mut [f32], y: usize) {
         let (from, to) = (self.site.input, self.site.output);
         let start = to.pixel(y, 0);
-        Row {
-            input: &input[from.window(self.site.windows, y, 0)..],
+        let row = Row {
+            input,
             row_pitch: from.row_pitch(),
             pitch: to.pitch,
             output: &mut output[start..start + to.shape.width * to.pitch],
             weights: self.weights.as_slice(),
             bias: self.bias.as_slice(),
             clamp: self.clamp,
+        };
+        // The last number are the pixels done together: they share input
+        // columns, and seven sums keep the multipliers busy and divide the
+        // maps of a 224×224 input. With stride 2 so many columns fall out of
+        // the first-level cache.
+        match (self.kernel, self.site.windows.stride) {
+            (3, 1) => self.site.isa.run(ForSize::<3, 1, 7>(row)),
+            (3, 2) => self.site.isa.run(ForSize::<3, 2, 4>(row)),
+            (5, 1) => self.site.isa.run(ForSize::<5, 1, 7>(row)),
+            (5, 2) => self.site.isa.run(ForSize::<5, 2, 4>(row)),
+            (kernel, stride) => unreachable!("no kernel for {kernel}×{kernel}/{stride}"),
         }
     }
 }

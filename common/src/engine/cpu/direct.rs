@@ -78,7 +78,11 @@ impl Direct {
     }
 
     pub(super) fn run(&self, operands: &mut Operands<'_>) {
-        let rows = operands.images * self.pixels;
+        self.run_pixels(operands, operands.images * self.pixels);
+    }
+
+    /// The first `rows` pixels.
+    pub(super) fn run_pixels(&self, operands: &mut Operands<'_>, rows: usize) {
         for first in (0..rows).step_by(self.block_rows) {
             let block = first..rows.min(first + self.block_rows);
             for panel in self.panels.iter(0, self.bias.as_slice(), self.clamp) {

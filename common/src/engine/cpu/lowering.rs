@@ -10,6 +10,7 @@ use super::{
     pool::{Addition, AveragePool, MaxPool},
     schedule::{BLOCK_IMAGES, Phase, Schedule, Stop},
     step::{Place, Step, Work},
+    strip::{LEAST_EXPANSION, Strip},
     winograd::{self, Winograd},
 };
 use crate::backbone::{Conv, Padding, Parameters, Shape, ValueId};
@@ -35,6 +36,7 @@ impl Lowering<'_> {
         let (places, slots) = self.places(&chunks);
         let mut phases: Vec<Phase> = Vec::new();
         let mut winograd = [0, 0];
+        let mut strip = 0;
         for (index, operation) in self.operations.iter().enumerate() {
             if index == 0 || chunks[index] != chunks[index - 1] {
                 phases.push(Phase {
@@ -48,11 +50,18 @@ impl Lowering<'_> {
             if index == 0 {
                 phase.stops.push(Stop::Load(places[0]));
             }
-            let step = self.step(operation, &places, chunks[index]);
-            if let Work::Winograd(work) = &step.work {
-                for (most, len) in winograd.iter_mut().zip(work.scratch()) {
-                    *most = len.max(*most);
+            if self.is_expansion(index) {
+                continue;
+            }
+            let step = self.step(index, &places, chunks[index]);
+            match &step.work {
+                Work::Winograd(work) => {
+                    for (most, len) in winograd.iter_mut().zip(work.scratch()) {
+                        *most = len.max(*most);
+                    }
                 }
+                Work::Strip(work) => strip = strip.max(work.scratch()),
+                _ => {}
             }
             phase.stops.push(Stop::Step(Box::new(step)));
             for (layer, output) in self.outputs.iter().enumerate() {
@@ -65,6 +74,7 @@ impl Lowering<'_> {
             phases,
             slots,
             winograd,
+            strip,
         }
     }
 
@@ -84,22 +94,70 @@ impl Lowering<'_> {
         self.operations.iter().map(chunk).collect()
     }
 
-    fn step(&self, operation: &Operation<'_>, places: &[Place], images: usize) -> Step {
-        let input = places[operation.input.0];
+    /// Whether an operation is done strip by strip within the next one: a 1×1
+    /// convolution that only the depthwise one behind it reads.
+    pub(super) fn is_expansion(&self, index: usize) -> bool {
+        let operation = &self.operations[index];
+        let Some(next) = self.operations.get(index + 1) else {
+            return false;
+        };
+        let (Kind::Conv(conv, _), Kind::Conv(depthwise, _)) = (&operation.kind, &next.kind) else {
+            return false;
+        };
+        let value = operation.output;
+        let readers = self
+            .operations
+            .iter()
+            .filter(|operation| operation.input == value || operation.residual == Some(value));
+        conv.kernel == 1
+            && conv.stride == 1
+            && conv.groups == 1
+            && operation.residual.is_none()
+            && depthwise.groups > 1
+            && next.input == value
+            && readers.count() == 1
+            && !self.outputs.contains(&value)
+            && self.shapes[value.0].len() >= LEAST_EXPANSION
+            && self.shapes[value.0].height == self.shapes[operation.input.0].height
+    }
+
+    /// The expansion that is part of an operation.
+    fn expansion_of(&self, index: usize) -> Option<&Operation<'_>> {
+        let before = index.checked_sub(1)?;
+        self.is_expansion(before).then(|| &self.operations[before])
+    }
+
+    /// The value that an operation reads.
+    pub(super) fn read_value(&self, index: usize) -> ValueId {
+        self.expansion_of(index)
+            .map_or(self.operations[index].input, |expansion| expansion.input)
+    }
+
+    fn step(&self, index: usize, places: &[Place], images: usize) -> Step {
+        let operation = &self.operations[index];
+        let input = places[self.read_value(index).0];
         let output = places[operation.output.0];
         let residual = operation.residual.map(|value| places[value.0]);
         let isa = self.isa;
         let work = match operation.kind {
             Kind::Conv(conv, activation) => {
+                let windowed = places[operation.input.0].layout;
                 let site = Site {
                     input: input.layout,
                     residual: residual.map(|place| place.layout),
                     output: output.layout,
-                    windows: windows(conv.padding, [conv.kernel, conv.stride], &input.layout),
+                    windows: windows(conv.padding, [conv.kernel, conv.stride], &windowed),
                     images,
                     isa,
                 };
-                convolve(conv, &Folded::new(conv, self.parameters, activation), &site)
+                let folded = Folded::new(conv, self.parameters, activation);
+                match self.expansion_of(index).map(|expansion| &expansion.kind) {
+                    Some(Kind::Conv(expansion, activation)) => {
+                        let expansion = Folded::new(expansion, self.parameters, *activation);
+                        Work::Strip(Strip::new([&expansion, &folded], windowed, &site))
+                    }
+                    _ => convolve(conv, &folded, &site),
+                }
             }
             Kind::MaxPool(pool) => Work::MaxPool(MaxPool {
                 isa,
@@ -120,10 +178,14 @@ impl Lowering<'_> {
                 output: output.layout,
             }),
         };
-        let (name, flops) = match operation.kind {
-            Kind::Conv(conv, _) => (conv.name.clone(), flops(conv, output.layout.shape)),
-            _ => (String::new(), 0),
+        let name = match operation.kind {
+            Kind::Conv(conv, _) => conv.name.clone(),
+            _ => String::new(),
         };
+        let flops = self.flops(operation)
+            + self
+                .expansion_of(index)
+                .map_or(0, |expansion| self.flops(expansion));
         Step {
             name,
             flops,
@@ -131,6 +193,17 @@ impl Lowering<'_> {
             input,
             residual,
             output,
+        }
+    }
+
+    /// Multiplications and additions of a convolution by its definition.
+    fn flops(&self, operation: &Operation<'_>) -> usize {
+        match operation.kind {
+            Kind::Conv(conv, _) => {
+                let inputs = conv.in_channels / conv.groups * conv.kernel * conv.kernel;
+                2 * inputs * self.shapes[operation.output.0].len()
+            }
+            _ => 0,
         }
     }
 }
@@ -143,11 +216,6 @@ fn convolve(conv: &Conv, folded: &Folded, site: &Site) -> Work {
     } else {
         Work::Direct(Direct::new(folded, site))
     }
-}
-
-/// Multiplications and additions of a convolution by its definition.
-fn flops(conv: &Conv, output: Shape) -> usize {
-    2 * conv.in_channels / conv.groups * conv.kernel * conv.kernel * output.len()
 }
 
 /// Whether the engine has a kernel for `conv`.

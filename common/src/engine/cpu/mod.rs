@@ -15,6 +15,7 @@
 //!                       ├─ direct      any window, any stride ─┐
 //!                       ├─ winograd    3×3, stride 1 ──────────┴─► kernel
 //!                       ├─ depthwise   3×3, 5×5
+//!                       ├─ strip       1×1 and depthwise in one
 //!                       └─ pool        max, average, addition
 //! ```
 //!
@@ -41,6 +42,7 @@ mod schedule;
 mod scratch;
 mod slots;
 mod step;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod tile;

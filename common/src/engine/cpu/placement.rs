@@ -35,7 +35,12 @@ impl Lowering<'_> {
             lifetimes[0].extend(0);
         }
         for (index, operation) in self.operations.iter().enumerate() {
-            let operands = [operation.input, operation.output];
+            if self.is_expansion(index) {
+                // Computed within the next operation, and never whole.
+                lifetimes[operation.input.0].extend(index + 1);
+                continue;
+            }
+            let operands = [self.read_value(index), operation.output];
             for value in operands.into_iter().chain(operation.residual) {
                 lifetimes[value.0].extend(index);
             }

@@ -28,6 +28,8 @@ pub(super) struct Schedule {
     pub(super) slots: Vec<usize>,
     /// Floats of Winograd's buffers.
     pub(super) winograd: [usize; 2],
+    /// Floats of the strip of expanded rows.
+    pub(super) strip: usize,
 }
 
 /// Steps that a chunk of images passes through before the next chunk.
@@ -76,6 +78,7 @@ impl Schedule {
                 input: Buffer::zeroed(self.winograd[0]),
                 output: Buffer::zeroed(self.winograd[1]),
             },
+            strip: Buffer::zeroed(self.strip),
         }
     }
 

@@ -37,10 +37,11 @@ impl Buffer {
 }
 
 /// What one call of the engine works in: a buffer for every slot of the
-/// schedule, and Winograd's two.
+/// schedule, Winograd's two, and a strip of expanded rows.
 pub(super) struct Scratch {
     pub(super) slots: Vec<Buffer>,
     pub(super) winograd: TileBuffers,
+    pub(super) strip: Buffer,
 }
 
 /// Tiles in Winograd's domain, before and after the products.

@@ -7,6 +7,7 @@ use super::{
     layout::Layout,
     pool::{Addition, AveragePool, MaxPool},
     scratch::{Buffer, Scratch},
+    strip::Strip,
     winograd::Winograd,
 };
 
@@ -40,6 +41,7 @@ pub(super) enum Work {
     Direct(Direct),
     Winograd(Winograd),
     Depthwise(Depthwise),
+    Strip(Strip),
     MaxPool(MaxPool),
     AveragePool(AveragePool),
     Addition(Addition),
@@ -96,6 +98,7 @@ impl Step {
             Work::Direct(direct) => direct.run(&mut operands),
             Work::Winograd(winograd) => winograd.run(&mut operands, &mut scratch.winograd),
             Work::Depthwise(depthwise) => depthwise.run(&mut operands),
+            Work::Strip(strip) => strip.run(&mut operands, &mut scratch.strip),
             Work::MaxPool(pool) => pool.run(&mut operands),
             Work::AveragePool(pool) => pool.run(&mut operands),
             Work::Addition(addition) => addition.run(&mut operands),
@@ -111,6 +114,7 @@ impl Work {
             Self::Direct(_) => "direct",
             Self::Winograd(_) => "winograd",
             Self::Depthwise(_) => "depthwise",
+            Self::Strip(_) => "strip",
             Self::MaxPool(_) => "max-pool",
             Self::AveragePool(_) => "average-pool",
             Self::Addition(_) => "addition",

@@ -144,6 +144,30 @@ fn depthwise_case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// Maps so large that the 1×1 convolution in front is done in strips.
+fn strip_case() -> impl Strategy<Value = Case> {
+    let size = [75usize..90, 75usize..90];
+    (depthwise_case(), 30usize..50, size).prop_map(|(mut case, channels, input)| {
+        case.conv.in_channels = channels;
+        case.conv.out_channels = channels;
+        case.conv.groups = channels;
+        case.input = input;
+        case.batch = case.batch.min(2);
+        case.with_residual = false;
+        case
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn expansions_in_strips_match_their_definition(case in strip_case()) {
+        let error = error_of(&network(&case), case.input, case.batch);
+        prop_assert!(error < TOLERANCE, "{error:e}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
