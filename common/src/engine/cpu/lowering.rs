@@ -7,6 +7,7 @@ use super::{
     direct::Direct,
     fusion::{Kind, Operation},
     isa::Isa,
+    layout::Layout,
     pool::{Addition, AveragePool, MaxPool},
     schedule::{BLOCK_IMAGES, Phase, Schedule, Stop},
     step::{Place, Step, Work},
@@ -151,12 +152,9 @@ impl Lowering<'_> {
                     isa,
                 };
                 let folded = Folded::new(conv, self.parameters, activation);
-                match self.expansion_of(index).map(|expansion| &expansion.kind) {
-                    Some(Kind::Conv(expansion, activation)) => {
-                        let expansion = Folded::new(expansion, self.parameters, *activation);
-                        Work::Strip(Strip::new([&expansion, &folded], windowed, &site))
-                    }
-                    _ => convolve(conv, &folded, &site),
+                match self.expansion_of(index) {
+                    Some(expansion) => self.strip(expansion, &folded, (windowed, &site)),
+                    None => convolve(conv, &folded, &site),
                 }
             }
             Kind::MaxPool(pool) => Work::MaxPool(MaxPool {
@@ -182,10 +180,9 @@ impl Lowering<'_> {
             Kind::Conv(conv, _) => conv.name.clone(),
             _ => String::new(),
         };
-        let flops = self.flops(operation)
-            + self
-                .expansion_of(index)
-                .map_or(0, |expansion| self.flops(expansion));
+        let expansion = self.expansion_of(index);
+        let flops = [Some(operation), expansion].into_iter().flatten();
+        let flops = flops.map(|operation| self.flops(operation)).sum();
         Step {
             name,
             flops,
@@ -194,6 +191,23 @@ impl Lowering<'_> {
             residual,
             output,
         }
+    }
+
+    fn strip(
+        &self,
+        expansion: &Operation<'_>,
+        depthwise: &Folded,
+        (expanded, site): (Layout, &Site),
+    ) -> Work {
+        let Kind::Conv(conv, activation) = expansion.kind else {
+            unreachable!("an expansion is a convolution");
+        };
+        let expansion = Folded::new(conv, self.parameters, activation);
+        Work::Strip(Box::new(Strip::new(
+            [&expansion, depthwise],
+            expanded,
+            site,
+        )))
     }
 
     /// Multiplications and additions of a convolution by its definition.

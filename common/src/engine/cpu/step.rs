@@ -41,7 +41,7 @@ pub(super) enum Work {
     Direct(Direct),
     Winograd(Winograd),
     Depthwise(Depthwise),
-    Strip(Strip),
+    Strip(Box<Strip>),
     MaxPool(MaxPool),
     AveragePool(AveragePool),
     Addition(Addition),

@@ -206,6 +206,26 @@ proptest! {
 }
 
 #[test]
+fn a_large_expansion_is_done_in_strips_and_a_small_one_is_not() {
+    let uses_strips = |side: usize| {
+        let case = Case {
+            conv: Conv {
+                groups: 40,
+                ..conv("conv", [40, 40], [3, 1])
+            },
+            input: [side, side],
+            batch: 1,
+            with_residual: false,
+        };
+        let engine = engine(&network(&case), &["layer"], case.input, Isa::available()[0]);
+        let pixels = synthetic_pixels(1, case.input);
+        let profile = engine.profile(&pixels, 1).unwrap();
+        profile.iter().any(|step| step.kind == "strip")
+    };
+    assert!(uses_strips(80) && !uses_strips(20));
+}
+
+#[test]
 fn the_average_pool_and_a_plain_addition_match_their_definition() {
     let mut builder = NetworkBuilder::new("sum", "none");
     let first = builder.push(Op::Conv(conv("first", [3, 21], [1, 1])), ValueId(0));
