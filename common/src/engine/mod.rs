@@ -4,6 +4,7 @@
 //! stages, one row an image. Whatever the batch, an image's rows depend on
 //! that image alone.
 
+pub mod cpu;
 pub mod device;
 #[cfg(test)]
 mod golden;

@@ -1,0 +1,180 @@
+//! Which instruction set runs, and the one place where code is compiled for it.
+//!
+//! A plain `cargo build` targets the oldest x86-64; the functions here enable
+//! newer instructions for the loop they are given, and detection at run time
+//! decides which of them is called.
+
+use std::fmt;
+
+#[cfg(target_arch = "x86_64")]
+use super::vector::{Avx2, Avx512};
+use super::vector::{Portable, Simd};
+
+/// Environment variable that forces an instruction set: `avx512`, `avx2` or
+/// `portable`. One that the machine lacks is refused.
+pub const ISA_VARIABLE: &str = "HEADSTART_ISA";
+
+/// An instruction set that this machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+/// An instruction set that the machine lacks or that does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{ISA_VARIABLE}=`{name}` is not available (this machine has {})",
+    available_names()
+)]
+pub struct UnknownIsa {
+    name: String,
+}
+
+fn available_names() -> String {
+    let names: Vec<_> = Isa::available().iter().map(Isa::to_string).collect();
+    names.join(", ")
+}
+
+impl Isa {
+    /// What this machine has, the fastest first.
+    pub fn available() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 && is_x86_feature_detected!("avx512f") {
+                all.push(Self(Kind::Avx512));
+            }
+            if avx2 {
+                all.push(Self(Kind::Avx2));
+            }
+        }
+        all.push(Self(Kind::Portable));
+        all
+    }
+
+    /// The set called `name`.
+    ///
+    /// # Errors
+    /// [`UnknownIsa`], which lists the ones there are.
+    pub fn named(name: &str) -> Result<Self, UnknownIsa> {
+        Self::available()
+            .into_iter()
+            .find(|isa| isa.to_string() == name)
+            .ok_or_else(|| UnknownIsa {
+                name: name.to_owned(),
+            })
+    }
+
+    /// What [`ISA_VARIABLE`] asks for, else the fastest.
+    ///
+    /// # Errors
+    /// [`UnknownIsa`] when the variable names a set that the machine lacks.
+    pub fn from_environment() -> Result<Self, UnknownIsa> {
+        match std::env::var(ISA_VARIABLE) {
+            Ok(name) if !name.is_empty() => Self::named(&name),
+            _ => Ok(Self::available()[0]),
+        }
+    }
+
+    /// Floats in a vector.
+    pub(super) fn lanes(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => Avx512::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => Avx2::LANES,
+            Kind::Portable => Portable::LANES,
+        }
+    }
+
+    /// Rows of the micro-kernel for a panel of `vectors` vectors: what the
+    /// register file holds as accumulators.
+    pub(super) fn tile_rows(self, vectors: usize) -> usize {
+        match (self.0, vectors) {
+            #[cfg(target_arch = "x86_64")]
+            (Kind::Avx512, _) => 14,
+            #[cfg(target_arch = "x86_64")]
+            (Kind::Avx2, 1) => 12,
+            #[cfg(target_arch = "x86_64")]
+            (Kind::Avx2, _) => 6,
+            (Kind::Portable, 1) => 12,
+            (Kind::Portable, _) if cfg!(target_arch = "aarch64") => 12,
+            (Kind::Portable, _) => 6,
+        }
+    }
+
+    /// Runs `task` compiled for this set.
+    pub(super) fn run<T: Task>(self, task: T) {
+        match self.0 {
+            // SAFETY: an `Isa` of this kind exists only where the features
+            // were detected.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { run_avx512(task) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { run_avx2(task) },
+            Kind::Portable => run_portable(task),
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            Kind::Portable => "portable",
+        })
+    }
+}
+
+/// A loop over vectors. `run` must be `#[inline(always)]`.
+pub(super) trait Task {
+    fn run<S: Simd>(self, simd: S);
+}
+
+// Never inlined: merged into a larger function, the micro-kernel's
+// accumulators are spilled to the stack.
+
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn run_avx512<T: Task>(task: T) {
+    // SAFETY: this function's features include the token's.
+    task.run(unsafe { Avx512::new() });
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2<T: Task>(task: T) {
+    // SAFETY: this function's features include the token's.
+    task.run(unsafe { Avx2::new() });
+}
+
+#[inline(never)]
+fn run_portable<T: Task>(task: T) {
+    task.run(Portable);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_that_the_machine_lacks_is_refused_with_the_choices() {
+        let error = Isa::named("avx9000").unwrap_err().to_string();
+        assert!(error.contains("avx9000") && error.contains("portable"));
+        assert_eq!(Isa::named("portable").unwrap().to_string(), "portable");
+    }
+}

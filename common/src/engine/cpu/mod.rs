@@ -1,0 +1,234 @@
+//! The frozen CPU engine: f32, single-threaded within a call, parallel by
+//! calls.
+//!
+//! In: pixels of a batch. Out: the activations at the wanted stages. All that
+//! depends on the weights alone is done once, in [`CpuEngine::new`]:
+//! normalisation is folded in, weights are packed or transformed, buffers are
+//! assigned. A call takes a scratch of its own, so any number of threads may
+//! call one engine; images are what they divide.
+//!
+//! ```text
+//!   Network ──fusion──► operations ──lowering──► Schedule        (once)
+//!                                                   │
+//!   pixels ─► load ─► step ─► step ─► … ─► emit ─► features      (every call)
+//!                       │
+//!                       ├─ direct      any window, any stride ─┐
+//!                       ├─ winograd    3×3, stride 1 ──────────┴─► kernel
+//!                       ├─ depthwise   3×3, 5×5
+//!                       ├─ strip       1×1 and depthwise in one
+//!                       └─ pool        max, average, addition
+//! ```
+//!
+//! `layout` shows how an activation lies in memory, `kernel` how the one product
+//! works on it, `winograd` and `direct` what they make of it, `schedule` how a
+//! batch passes through. `vector` and `isa` are how the same loops run as
+//! AVX-512, AVX2 or plain Rust. `unsafe` is where loops work without bounds
+//! checks (`tile`, `winograd_transform`, `depthwise`, each behind assertions),
+//! in `vector`, `isa` and `scratch`, and nowhere else.
+
+mod convolution;
+mod depthwise;
+mod direct;
+mod fusion;
+mod isa;
+mod kernel;
+mod layout;
+mod lowering;
+mod pack;
+mod placement;
+mod pool;
+mod profile;
+mod schedule;
+mod scratch;
+mod slots;
+mod step;
+mod strip;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod vector;
+mod winograd;
+mod winograd_transform;
+
+use std::sync::{Mutex, PoisonError};
+
+pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
+pub use profile::StepProfile;
+pub use schedule::BLOCK_IMAGES;
+
+use self::{
+    lowering::{Lowering, is_supported},
+    schedule::{Input, Observer, Schedule, Unobserved},
+    scratch::Scratch,
+};
+use super::{EngineError, Executor, Layer};
+use crate::backbone::{Network, Parameters, UnknownStage};
+
+/// A frozen backbone, ready to run on the CPU.
+pub struct CpuEngine {
+    schedule: Schedule,
+    layers: Vec<Layer>,
+    input: [usize; 2],
+    /// Scratches of finished calls.
+    idle: Mutex<Vec<Scratch>>,
+}
+
+/// How a [`CpuEngine`] runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Rows and columns of the input.
+    pub input: [usize; 2],
+    /// The instructions; features are bit-identical within one set.
+    pub isa: Isa,
+}
+
+/// Why a [`CpuEngine`] could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A layer that the network does not have.
+    #[error(transparent)]
+    Layer(#[from] UnknownStage),
+    /// A convolution that the engine has no kernel for.
+    #[error(
+        "convolution `{name}`: the CPU engine has no kernel for it (use the reference executor)"
+    )]
+    Unsupported {
+        /// Name of the convolution.
+        name: String,
+    },
+    /// An input that the network cannot take.
+    #[error(
+        "input of {height}×{width} pixels: `{network}` cannot take it (use 32×32 to 4096×4096)"
+    )]
+    InputSize {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Name of the architecture.
+        network: String,
+    },
+}
+
+/// Most floats of one activation: offsets within a block of images are 32 bits
+/// wide.
+const MAX_ACTIVATION: usize = 1 << 29;
+
+impl CpuEngine {
+    /// Prepares `network` up to the deepest of `layers`.
+    ///
+    /// # Errors
+    /// Unknown layer names, an operation without a kernel, or an input too
+    /// small or too large for the network.
+    pub fn new(
+        network: &Network,
+        parameters: &Parameters,
+        layers: &[String],
+        settings: Settings,
+    ) -> Result<Self, BuildError> {
+        let [height, width] = settings.input;
+        let outputs = layers
+            .iter()
+            .map(|name| network.stage(name).map(|stage| stage.output))
+            .collect::<Result<Vec<_>, _>>()?;
+        let length = outputs.iter().map(|output| output.0).max().unwrap_or(0);
+        let shapes = network.shapes(height, width);
+        let shapes = &shapes[..=length];
+        let fits = |len: usize| (1..=MAX_ACTIVATION).contains(&len);
+        if !shapes.iter().all(|shape| fits(shape.len())) {
+            return Err(BuildError::InputSize {
+                height,
+                width,
+                network: network.name().to_owned(),
+            });
+        }
+        if let Some(conv) = network.convs().find(|conv| !is_supported(conv)) {
+            return Err(BuildError::Unsupported {
+                name: conv.name.clone(),
+            });
+        }
+        let lowering = Lowering {
+            isa: settings.isa,
+            parameters,
+            operations: &fusion::fuse(&network.nodes()[..length], &outputs),
+            shapes,
+            outputs: &outputs,
+        };
+        Ok(Self {
+            schedule: lowering.schedule(),
+            layers: layers
+                .iter()
+                .zip(&outputs)
+                .map(|(name, output)| Layer {
+                    name: name.clone(),
+                    shape: shapes[output.0],
+                })
+                .collect(),
+            input: settings.input,
+            idle: Mutex::default(),
+        })
+    }
+
+    /// [`Executor::forward`] for pixels `[batch, H, W, 3]`, the order in which
+    /// the engine keeps them.
+    ///
+    /// # Errors
+    /// When `pixels` has another length.
+    pub fn forward_interleaved(
+        &self,
+        pixels: &[f32],
+        batch: usize,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.check_length(pixels, batch)?;
+        Ok(self.run(Input::Interleaved(pixels), (batch, &mut Unobserved)))
+    }
+
+    fn run(
+        &self,
+        input: Input<'_>,
+        (batch, observer): (usize, &mut impl Observer),
+    ) -> Vec<Vec<f32>> {
+        let mut outputs: Vec<_> = self
+            .layers
+            .iter()
+            .map(|layer| vec![0.0; batch * layer.shape.len()])
+            .collect();
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let scratch = idle().pop();
+        let mut scratch = scratch.unwrap_or_else(|| self.schedule.scratch());
+        self.schedule
+            .run(input, &mut outputs, &mut scratch, (batch, observer));
+        idle().push(scratch);
+        outputs
+    }
+
+    fn check_length(&self, pixels: &[f32], batch: usize) -> Result<(), EngineError> {
+        let [height, width] = self.input;
+        let expected = batch * 3 * height * width;
+        if pixels.len() == expected {
+            return Ok(());
+        }
+        Err(EngineError::InputLength {
+            expected,
+            found: pixels.len(),
+            batch,
+            height,
+            width,
+        })
+    }
+}
+
+impl Executor for CpuEngine {
+    fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    fn preferred_batch(&self) -> usize {
+        BLOCK_IMAGES
+    }
+
+    fn forward(&self, pixels: &[f32], batch: usize) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.check_length(pixels, batch)?;
+        Ok(self.run(Input::Planar(pixels), (batch, &mut Unobserved)))
+    }
+}
