@@ -10,13 +10,12 @@
 #![allow(clippy::print_stdout)]
 
 use std::{
-    convert::Infallible,
     error::Error,
     time::{Duration, Instant},
 };
 
 use common::{
-    backbone::{Network, Parameter, Parameters, registry},
+    backbone::{Parameters, registry},
     engine::cpu::{BLOCK_IMAGES, CpuEngine, Isa, Settings, StepProfile},
 };
 
@@ -46,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn measure(name: &str, isa: Isa, profile: bool) -> Result<(), Box<dyn Error>> {
     let network = registry::find(name)?.network();
-    let parameters = random_parameters(&network);
+    let parameters = Parameters::synthetic(&network);
     let settings = Settings {
         input: [SIDE, SIDE],
         isa,
@@ -98,32 +97,5 @@ fn print_profile(steps: &[StepProfile], total: Duration) {
             step.output.map(|size| size.to_string()).join("×"),
             step.name,
         );
-    }
-}
-
-/// Weights of the size that He's initialisation would give.
-fn random_parameters(network: &Network) -> Parameters {
-    let mut state = 1u64;
-    let mut uniform = move || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    let read = |parameter: &Parameter| -> Result<Vec<f32>, Infallible> {
-        let len = parameter.shape.iter().product();
-        let inputs: usize = parameter.shape[1..].iter().product();
-        let deviation = (6.0 / inputs as f32).sqrt();
-        Ok(if parameter.shape.len() > 1 {
-            (0..len).map(|_| uniform() * deviation).collect()
-        } else if parameter.name.ends_with("weight") || parameter.name.ends_with("var") {
-            vec![1.0; len]
-        } else {
-            vec![0.0; len]
-        })
-    };
-    match Parameters::collect(network, read) {
-        Ok(parameters) => parameters,
-        Err(never) => match never {},
     }
 }

@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::{Isa, engine, features, naive, relative_error, synthetic_parameters, synthetic_pixels};
+use super::{Isa, engine, features, naive, relative_error, synthetic_pixels};
 use crate::{
-    backbone::{Activation, Conv, Network, NetworkBuilder, Norm, Op, Padding, Pool, ValueId},
+    backbone::{
+        Activation, Conv, Network, NetworkBuilder, Norm, Op, Padding, Parameters, Pool, ValueId,
+    },
     engine::Executor,
 };
 
@@ -64,7 +66,7 @@ fn network(case: &Case) -> Network {
 /// The largest error over the instruction sets.
 fn error_of(network: &Network, input: [usize; 2], batch: usize) -> f64 {
     let pixels = synthetic_pixels(batch, input);
-    let parameters = synthetic_parameters(network);
+    let parameters = Parameters::synthetic(network);
     let output = network.stage("layer").unwrap().output;
     let mut expected = Vec::new();
     for image in pixels.chunks(3 * input[0] * input[1]) {

@@ -5,43 +5,17 @@ mod layers;
 mod naive;
 mod networks;
 
-use std::convert::Infallible;
-
-use rand::Rng;
-
 use super::{CpuEngine, Isa, Settings};
 use crate::{
-    backbone::{Network, Parameter, Parameters},
+    backbone::{Network, Parameters, synthetic::uniform},
     engine::Executor,
-    random::stream,
 };
-
-/// He-scaled kernels and a normalisation that has seen data.
-fn synthetic_parameters(network: &Network) -> Parameters {
-    let mut random = stream(7, "synthetic parameters");
-    let read = |parameter: &Parameter| -> Result<Vec<f32>, Infallible> {
-        let len = parameter.shape.iter().product();
-        let inputs: usize = parameter.shape[1..].iter().product();
-        let (low, high) = match parameter.name.rsplit('.').next() {
-            Some("weight") if parameter.shape.len() == 4 => {
-                let bound = (6.0 / inputs as f32).sqrt();
-                (-bound, bound)
-            }
-            Some("weight") => (0.6, 1.2),
-            Some("running_var") => (0.7, 1.4),
-            _ => (-0.1, 0.1),
-        };
-        Ok((0..len).map(|_| random.random_range(low..high)).collect())
-    };
-    let Ok(parameters) = Parameters::collect(network, read);
-    parameters
-}
 
 /// Pixels `[batch, 3, H, W]` in ±2, as normalised ones are.
 fn synthetic_pixels(batch: usize, [height, width]: [usize; 2]) -> Vec<f32> {
-    let mut random = stream(8, "synthetic pixels");
-    (0..batch * 3 * height * width)
-        .map(|_| random.random_range(-2.0..2.0))
+    uniform("synthetic pixels")
+        .take(batch * 3 * height * width)
+        .map(|u| (2.0 * u) as f32)
         .collect()
 }
 
@@ -61,7 +35,7 @@ fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
 /// An engine for the stages `layers`.
 fn engine(network: &Network, layers: &[&str], input: [usize; 2], isa: Isa) -> CpuEngine {
     let layers: Vec<_> = layers.iter().map(|name| (*name).to_owned()).collect();
-    let parameters = synthetic_parameters(network);
+    let parameters = Parameters::synthetic(network);
     CpuEngine::new(network, &parameters, &layers, Settings { input, isa }).unwrap()
 }
 

@@ -3,15 +3,13 @@
 
 use candle_core::Device;
 
-use super::{
-    CpuEngine, Isa, Settings, engine, features, relative_error, synthetic_parameters,
-    synthetic_pixels,
-};
+use super::{CpuEngine, Isa, Settings, engine, features, relative_error, synthetic_pixels};
 use crate::{
-    backbone::{Network, registry},
+    backbone::{Network, Parameters, registry},
     engine::{
         Executor,
         device::Precision,
+        golden::assert_matches_torch,
         reference::{Placement, Reference},
     },
 };
@@ -30,7 +28,7 @@ fn assert_matches_the_reference(name: &str, layers: &[&str], tolerance: f64) {
         precision: Precision::F32,
         input: INPUT,
     };
-    let parameters = synthetic_parameters(&network);
+    let parameters = Parameters::synthetic(&network);
     let reference = Reference::new(&network, &parameters, &names, placement).unwrap();
     let pixels = synthetic_pixels(2, INPUT);
     let expected = reference.forward(&pixels, 2).unwrap();
@@ -145,11 +143,24 @@ fn inputs_of_another_length_and_unknown_layers_are_refused() {
     let engine = engine(&network, &["stem"], [32, 32], isa);
     let error = engine.forward(&[0.0; 5], 1).unwrap_err().to_string();
     assert!(error.contains("expected 3072"), "{error}");
-    let parameters = synthetic_parameters(&network);
+    let parameters = Parameters::synthetic(&network);
     let settings = Settings {
         input: [32, 32],
         isa,
     };
     let error = CpuEngine::new(&network, &parameters, &["layer9".to_owned()], settings);
     assert!(error.err().unwrap().to_string().contains("layer9"));
+}
+
+#[test]
+fn the_embedded_weights_agree_with_torch() {
+    for isa in Isa::available() {
+        assert_matches_torch(
+            "efficientnet-lite0",
+            1e-5,
+            |network, parameters, layers, input| {
+                CpuEngine::new(network, parameters, layers, Settings { input, isa }).unwrap()
+            },
+        );
+    }
 }

@@ -4,26 +4,29 @@
 //! In: the bytes of image files. Out: one row of f32 a layer and image. The
 //! result depends on the bytes and the [`Embedder`]'s identity alone.
 
+mod error;
+
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use candle_core::Device;
 
+pub use error::{EmbedderError, ImageError};
+
 use crate::{
     backbone::{
-        LoadError, Loaded, UnknownStage,
+        Loaded, Network, Parameters,
         registry::Entry,
         weights::hub::{HubError, HubFile, Progress},
     },
     cache::{FeatureDtype, Identity},
     engine::{
         EngineError, Executor, Layer,
+        cpu::{CpuEngine, Isa, Settings},
         device::{DeviceChoice, Precision, device_name},
-        reference::{BuildError, Placement, Reference},
+        reference::{Placement, Reference},
     },
-    exit::Exit,
     image::{
-        DECODER, DecodeError, DecodeOptions, Layout, Preprocess, PreprocessError, Preprocessor,
-        decode_rgb,
+        DECODER, DecodeOptions, Layout, Preprocess, PreprocessError, Preprocessor, decode_rgb,
     },
 };
 
@@ -67,58 +70,6 @@ pub struct EmbedderOptions {
     pub precision: Precision,
 }
 
-/// Why an [`Embedder`] could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbedderError {
-    /// The backbone has no weights of its own.
-    #[error(
-        "backbone `{name}` needs `--weights FILE` ({origin}; a .pth or .safetensors file, or hf:OWNER/NAME/FILE)"
-    )]
-    WeightsNeeded {
-        /// The backbone.
-        name: &'static str,
-        /// Where its weights come from.
-        origin: &'static str,
-    },
-    /// The Hub could not deliver them.
-    #[error(transparent)]
-    Hub(#[from] HubError),
-    /// The file does not fit.
-    #[error(transparent)]
-    Weights(#[from] LoadError),
-    /// A layer the backbone does not have.
-    #[error(transparent)]
-    Layer(#[from] UnknownStage),
-    /// A recipe that makes no sense.
-    #[error(transparent)]
-    Preprocess(#[from] PreprocessError),
-    /// The device or precision is not there.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-impl EmbedderError {
-    /// How a process that meets the error is to exit.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::WeightsNeeded { .. } | Self::Hub(_) | Self::Weights(_) => Exit::Input,
-            Self::Layer(_) | Self::Preprocess(_) => Exit::Usage,
-            Self::Engine(error) => error.exit(),
-        }
-    }
-}
-
-/// Why one image has no features. Says nothing about other images.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    /// The bytes are no image, or a damaged one.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// The pixels could not be resized.
-    #[error(transparent)]
-    Preprocess(#[from] PreprocessError),
-}
-
 /// A loaded backbone with its preprocessing. Shared by threads; each makes a
 /// [`Worker`] of its own.
 pub struct Embedder {
@@ -143,19 +94,9 @@ impl Embedder {
         let device = options.device.open()?;
         options.precision.dtype(&device)?;
         let loaded = load_parameters(&options)?;
-        let side = options.preprocess.crop as usize;
-        let placement = Placement {
-            device: device.clone(),
-            precision: options.precision,
-            input: [side, side],
-        };
-        let executor = Reference::new(&network, &loaded.parameters, &options.layers, placement)
-            .map_err(|error| match error {
-                BuildError::Layer(error) => EmbedderError::Layer(error),
-                BuildError::Engine(error) => EmbedderError::Engine(error),
-            })?;
+        let executor = place(&network, &loaded.parameters, &options, &device)?;
         Ok(Self {
-            executor: Box::new(executor),
+            executor,
             weights_digest: loaded.parameters.digest().to_owned(),
             weights_prefix: loaded.prefix,
             options,
@@ -273,6 +214,32 @@ impl<'a> Worker<'a> {
         let pixels = &self.pixels[..images * self.image_len];
         self.embedder.executor.forward(pixels, images)
     }
+}
+
+/// The fast engine on a CPU, the reference executor elsewhere.
+fn place(
+    network: &Network,
+    parameters: &Parameters,
+    options: &EmbedderOptions,
+    device: &Device,
+) -> Result<Box<dyn Executor>, EmbedderError> {
+    let side = options.preprocess.crop as usize;
+    let input = [side, side];
+    if device.is_cpu() {
+        let settings = Settings {
+            input,
+            isa: Isa::from_environment()?,
+        };
+        let engine = CpuEngine::new(network, parameters, &options.layers, settings)?;
+        return Ok(Box::new(engine));
+    }
+    let placement = Placement {
+        device: device.clone(),
+        precision: options.precision,
+        input,
+    };
+    let reference = Reference::new(network, parameters, &options.layers, placement)?;
+    Ok(Box::new(reference))
 }
 
 fn load_parameters(options: &EmbedderOptions) -> Result<Loaded, EmbedderError> {
