@@ -162,7 +162,7 @@ fn split_meanings(dictionary: &ArrayRef) -> Result<Vec<Split>, String> {
 
 fn embedding_values(column: &ArrayRef, layer: &Layer) -> Result<Values, String> {
     let list = column.as_fixed_size_list();
-    let start = usize::try_from(list.value_offset_at(0)).map_err(|error| error.to_string())?;
+    let start = list.value_offset_at(0);
     let values = list.values().slice(start, list.len() * layer.dim());
     if values.null_count() > 0 {
         return Err("features are null".to_owned());

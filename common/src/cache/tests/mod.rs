@@ -16,9 +16,9 @@ use crate::source::{Listing, Sample, Split};
 fn listing(count: usize) -> Listing {
     let sample = |i: usize| Sample {
         uri: format!("class {}/{i:06}.jpg", i % 3),
-        label: (i % 3) as i32 - i32::from(i % 7 == 0) * (i % 3 + 1) as i32,
+        label: (i % 3) as i32 - i32::from(i.is_multiple_of(7)) * (i % 3 + 1) as i32,
         split: Split::ALL[i % 4],
-        group: (i % 2 == 0).then(|| format!("group {}", i / 4)),
+        group: i.is_multiple_of(2).then(|| format!("group {}", i / 4)),
         bytes: 1000 + i as u64,
         problem: (i == 5).then(|| "the name is odd".to_owned()),
     };
