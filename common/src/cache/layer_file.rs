@@ -163,13 +163,18 @@ fn arrow_writer(output: Hashing, schema: &SchemaRef) -> Result<FileWriter<Hashin
     FileWriter::try_new_with_options(output, schema, options)
 }
 
-/// zstd everywhere; features PLAIN: floats repeat too rarely for a dictionary,
-/// and every reader knows PLAIN. No statistics on features: a page's smallest
-/// feature tells nobody anything.
+/// zstd everywhere. Features in f32 as BYTE_STREAM_SPLIT: it takes MobileNetV2's
+/// pooled features to 0.80 of their size, PLAIN to 0.87, and reads as fast. In
+/// f16 as PLAIN, because DuckDB does not read the other. Floats repeat too rarely
+/// for a dictionary, and a page's smallest feature tells nobody anything.
 fn parquet_properties(layer: &Layer) -> WriterProperties {
     let [id, uri, _, _, _, embedding] = COLUMNS;
     let column = |name: &str| ColumnPath::from(name);
     let values = ColumnPath::new([embedding, "list", ITEM].map(str::to_owned).to_vec());
+    let encoding = match layer.dtype {
+        FeatureDtype::F16 => Encoding::PLAIN,
+        FeatureDtype::F32 => Encoding::BYTE_STREAM_SPLIT,
+    };
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some((ROW_GROUP_BYTES / layer.row_bytes()).max(1)))
@@ -179,7 +184,7 @@ fn parquet_properties(layer: &Layer) -> WriterProperties {
         .set_column_dictionary_enabled(column(uri), false)
         .set_column_encoding(column(uri), Encoding::DELTA_BYTE_ARRAY)
         .set_column_dictionary_enabled(values.clone(), false)
-        .set_column_encoding(values.clone(), Encoding::PLAIN)
+        .set_column_encoding(values.clone(), encoding)
         .set_column_statistics_enabled(values, EnabledStatistics::None)
         .build()
 }
