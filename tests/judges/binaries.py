@@ -41,14 +41,13 @@ class Binaries:
     def accuracy(self, run: Path, cache: Path, split: str) -> float:
         """Top-1 accuracy of `train-head eval`, 0 to 1."""
         document = json.loads(self.run("train-head", "eval", run, cache, "--split", split, "--json", "--quiet"))
-        return document.get("metrics", document)["top1"]
+        return document["metrics"]["top1"]
 
     def predictions(self, run: Path, images: list[Path], *options) -> dict[str, str]:
         """Image path → predicted class of `train-head predict`."""
         arguments = ["predict", run, *images, "--json", "--quiet", *options]
-        document = json.loads(self.run("train-head", *arguments))
-        entries = document["predictions"] if isinstance(document, dict) else document
-        return {entry["image"]: entry["classes"][0]["class"] for entry in entries}
+        entries = json.loads(self.run("train-head", *arguments))
+        return {entry["image"]: entry["top"][0]["class"] for entry in entries}
 
 
 def run_classes(run: Path) -> list[str]:
