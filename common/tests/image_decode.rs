@@ -13,10 +13,6 @@ use common::image::{DecodeError, DecodeOptions, ExifPolicy, Format, RgbImage, de
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// Grey levels by which `zune-jpeg` may differ from Pillow's libjpeg-turbo: its
-/// rounding in the inverse transform and in chroma upsampling is not the same.
-const JPEG_TOLERANCE: u8 = 3;
-
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/fixtures")
 }
@@ -63,9 +59,7 @@ fn every_format_gives_pillows_pixels() {
         let file = text(entry, "file");
         let image = decode(&read(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
         let difference = largest_difference(&image, &reference(text(entry, "expected")));
-        let lossless = entry["lossless"].as_bool().unwrap();
-        let tolerance = if lossless { 0 } else { JPEG_TOLERANCE };
-        assert!(difference <= tolerance, "{file}: off by {difference}");
+        assert_eq!(difference, 0, "{file}");
     }
 }
 
@@ -93,10 +87,11 @@ fn all_eight_orientations_are_turned_on_request_and_only_then() {
         let stored = reference(&format!("exif-{value}.expected.png"));
         let upright = reference(&format!("exif-{value}.upright.png"));
         let ignored = decode(&bytes).unwrap();
-        assert!(largest_difference(&ignored, &stored) <= JPEG_TOLERANCE);
+        assert_eq!(largest_difference(&ignored, &stored), 0);
         let turned = decode_rgb(&bytes, &apply).unwrap();
-        assert!(
-            largest_difference(&turned, &upright) <= JPEG_TOLERANCE,
+        assert_eq!(
+            largest_difference(&turned, &upright),
+            0,
             "orientation {value}"
         );
     }

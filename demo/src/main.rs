@@ -31,7 +31,13 @@ fn main() -> ExitCode {
         Some(program) if program == "train-head" => {
             train_head::run([program].into_iter().chain(arguments)).into()
         }
-        _ => match demo() {
+        Some(argument) => {
+            step::say(&format!(
+                "`cargo demo` takes no options, found {argument:?}"
+            ));
+            ExitCode::from(2)
+        }
+        None => match demo() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 step::say(&format!("error: {error:#}"));
@@ -44,11 +50,14 @@ fn main() -> ExitCode {
 fn demo() -> Result<()> {
     let root = workspace()?;
     std::env::set_current_dir(&root).with_context(|| format!("entering `{}`", root.display()))?;
-    let results = Path::new(RESULTS);
-    if results.exists() {
-        fs::remove_dir_all(results).with_context(|| format!("removing `{RESULTS}`"))?;
+    // What the demo made itself is made anew; runs of the user's own stay.
+    for name in ["cache", "linear", "mlp"] {
+        let path = Path::new(RESULTS).join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("removing `{}`", path.display()))?;
+        }
     }
-    fs::create_dir(results).with_context(|| format!("making `{RESULTS}`"))?;
+    fs::create_dir_all(RESULTS).with_context(|| format!("making `{RESULTS}`"))?;
 
     let programs = Programs::new()?;
     let cache = format!("{RESULTS}/cache");

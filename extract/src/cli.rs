@@ -8,16 +8,11 @@ use common::{
     cache::DEFAULT_PART_ROWS,
     embed::WeightSource,
     engine::device::{DeviceChoice, Precision},
+    exit::EXIT_CODES,
     image::{DEFAULT_MAX_PIXELS, ExifPolicy, Interpolation},
 };
 
 use crate::{plan::MaxRejects, shard::ShardChoice};
-
-/// Exit codes, shown below every help text.
-const EXIT_CODES: &str = "\
-Exit codes: 0 success; 1 the machine failed (disk full, …); 2 wrong command line; 3 unusable input;
-4 the cache holds other features; 5 too many rejects; 6 `verify` found damage; 7 no such device;
-130, 143 stopped by SIGINT, SIGTERM (the same command resumes).";
 
 /// Run a frozen, pre-trained backbone over images once and cache its features.
 #[derive(Debug, Parser)]
@@ -59,7 +54,7 @@ pub struct RunArgs {
     /// Stages to cache, in one pass.
     #[arg(long, value_delimiter = ',', default_value = "avgpool")]
     pub layer: Vec<String>,
-    /// Kind of the part files.
+    /// Kind of the part files [default: the cache's own, or arrow].
     #[arg(long, value_enum)]
     pub format: Option<FormatArg>,
     /// Number type in the part files.
@@ -71,9 +66,9 @@ pub struct RunArgs {
     /// auto, cpu, or cuda:N.
     #[arg(long, default_value_t)]
     pub device: DeviceChoice,
-    /// Worker threads [default: all cores].
-    #[arg(long)]
-    pub threads: Option<usize>,
+    /// Worker threads, 1 to 1024 [default: all cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
     /// Do the parts i with i mod N = K. Slurm array tasks and Kubernetes
     /// indexed jobs get theirs from the environment [default: 0/1].
     #[arg(long, value_name = "K/N")]
@@ -81,10 +76,11 @@ pub struct RunArgs {
     /// Plan rows a part [default: the cache's own, or 1024].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub part_rows: Option<u32>,
-    /// Add inputs that the source has gained to the end of the plan.
+    /// Add inputs that the source has gained to the end of the plan. Finished
+    /// parts stay; only a last part that was not full is done again.
     #[arg(long)]
     pub append: bool,
-    /// Redo the parts that hold rejects.
+    /// Redo the parts that hold rejects, for instance after a repair of files.
     #[arg(long)]
     pub retry_rejects: bool,
     /// Stop when more inputs are unusable: a number, or a share such as 1%
@@ -125,7 +121,7 @@ pub struct ImageArgs {
     #[arg(long, default_value_t)]
     pub exif: ExifPolicy,
     /// Refuse images of more pixels.
-    #[arg(long, default_value_t = DEFAULT_MAX_PIXELS)]
+    #[arg(long, default_value_t = DEFAULT_MAX_PIXELS, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_pixels: u64,
 }
 

@@ -17,9 +17,6 @@ use crate::{
     shard::{self, ShardOrigin},
 };
 
-/// Most worker threads that make sense.
-const MAX_THREADS: usize = 1024;
-
 /// What `extract run` is to do.
 pub struct RunPlan {
     /// Folder or table.
@@ -168,7 +165,7 @@ impl RunPlan {
             max_rejects: args.max_rejects,
             shard,
             shard_origin,
-            threads: args.threads.unwrap_or(cores).clamp(1, MAX_THREADS),
+            threads: args.threads.map_or(cores, usize::from),
             verbosity: if args.quiet {
                 Verbosity::Quiet
             } else {

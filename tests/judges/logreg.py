@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--run", type=Path, help="a head trained on it already (default: trains one)")
     parser.add_argument(
         "--head-options",
-        default="--normalise standardise",
+        default="",
         help="options for `train-head linear`, one string (default: %(default)r)",
     )
     arguments = parser.parse_args()

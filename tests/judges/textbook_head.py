@@ -77,7 +77,6 @@ def run(programs: binaries.Binaries, work: Path) -> int:
         theirs = judged(model, images, classes)
         ours = programs.predictions(folder, images, "--weights", weights)
         name = " ".join([kind, *training])
-        verdicts.check(f"{name}: head.safetensors fills torchvision's fc", True)
         verdicts.check(f"{name}: a prediction for each of {len(images)} images", ours.keys() == theirs.keys())
         same = sum(ours.get(image) == label for image, label in theirs.items())
         verdicts.check(f"{name}: {same} of {len(images)} predicted classes are the same", same == len(images))

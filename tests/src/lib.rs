@@ -47,16 +47,6 @@ impl Workbench {
         self.directory.path().join(name)
     }
 
-    /// Copies a file or folder of the repository's `data/` to `name`.
-    ///
-    /// # Panics
-    /// When it does not exist.
-    pub fn copy_data(&self, data: &str, name: &str) -> PathBuf {
-        let target = self.path(name);
-        copy(&data_path(data), &target);
-        target
-    }
-
     /// `extract` with `arguments`, run in the directory.
     pub fn extract(&self, arguments: &[&str]) -> Ended {
         self.command("extract", arguments).run()
@@ -210,17 +200,4 @@ fn build_binaries() -> PathBuf {
         .expect("cargo starts");
     assert!(status.success(), "the programs do not build");
     folder
-}
-
-#[expect(clippy::expect_used, reason = "a test cannot go on without its data")]
-fn copy(from: &Path, to: &Path) {
-    if from.is_dir() {
-        fs::create_dir_all(to).expect("a new folder");
-        for entry in fs::read_dir(from).expect("a readable folder") {
-            let entry = entry.expect("a readable entry");
-            copy(&entry.path(), &to.join(entry.file_name()));
-        }
-    } else {
-        fs::copy(from, to).expect("a copied file");
-    }
 }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::{
     embed::WeightSource,
     engine::device::DeviceChoice,
+    exit::EXIT_CODES,
     head::{DEFAULT_HIDDEN, TOP_K},
 };
 
@@ -14,7 +15,7 @@ use crate::{plan, schedule::Decay};
 
 /// Trains, evaluates and applies classification heads on a feature cache.
 #[derive(Debug, Parser)]
-#[command(name = "train-head", version, propagate_version = true)]
+#[command(name = "train-head", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

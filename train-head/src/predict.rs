@@ -6,12 +6,13 @@
 mod backbone;
 mod images;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use common::{
     cache::Identity,
     exit::Exit,
     head::{Bundle, Head, RunRecord, top_classes},
+    source::read_regular_file,
 };
 use serde::Serialize;
 
@@ -92,12 +93,13 @@ fn predict(
     top: usize,
 ) -> Result<Vec<Prediction>, Failure> {
     let mut predictions = Vec::with_capacity(images.len());
+    let mut file = Vec::new();
     for images in images.chunks(backbone.preferred_batch().max(1)) {
         let mut waiting = Vec::new();
         for image in images {
-            let added = fs::read(image)
+            let added = read_regular_file(image, &mut file)
                 .map_err(|error| error.to_string())
-                .and_then(|bytes| backbone.add(&bytes));
+                .and_then(|()| backbone.add(&file));
             if added.is_ok() {
                 waiting.push(predictions.len());
             }

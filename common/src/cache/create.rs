@@ -5,11 +5,11 @@
 //! replaces the plan first too, and the manifest says how many of its rows
 //! count, so that a kill between the two changes nothing.
 
-use std::{fs, io::Write, path::Path};
+use std::{collections::HashSet, fs, io::Write, path::Path};
 
 use super::{
     Cache, CacheError, DEFAULT_PART_ROWS, FileFormat, FormatVersion, Identity, Layer, Manifest,
-    Plan,
+    PartIndex, Plan,
     commit::RECORDS_FOLDER,
     manifest::MANIFEST_FILE,
     plan::{self, Comparison},
@@ -56,12 +56,14 @@ pub(super) fn create_or_resume(directory: &Path, setup: &Setup<'_>) -> Result<Ca
     let cache = Cache::open(directory)?;
     compare_settings(&cache, setup)?;
     let manifest = cache.manifest();
-    let comparison = plan::compare(cache.plan(), &manifest.classes, setup.listing);
-    if comparison.difference.is_empty() {
+    let rejected = rejected(&cache)?;
+    let comparison = plan::compare(cache.plan(), &manifest.classes, setup.listing, &rejected);
+    let is_same = comparison.difference.is_empty();
+    if is_same && comparison.repaired.is_empty() {
         return Ok(cache);
     }
-    if setup.growth == Growth::Append && comparison.difference.is_growth() {
-        append(&cache, comparison)?;
+    if is_same || (setup.growth == Growth::Append && comparison.difference.is_growth()) {
+        update(&cache, comparison)?;
         return Cache::open(directory);
     }
     Err(CacheError::SourceChanged {
@@ -160,8 +162,25 @@ fn compare_settings(cache: &Cache, setup: &Setup<'_>) -> Result<(), CacheError> 
     found.map_or(Ok(()), Err)
 }
 
-fn append(cache: &Cache, comparison: Comparison) -> Result<(), CacheError> {
+/// The uris of all rejects so far.
+fn rejected(cache: &Cache) -> Result<HashSet<String>, CacheError> {
+    let mut uris = HashSet::new();
+    for part in 0..cache.part_count() {
+        if let Some(record) = cache.committed(PartIndex(part))? {
+            uris.extend(record.rejects.into_iter().map(|reject| reject.uri));
+        }
+    }
+    Ok(uris)
+}
+
+/// Rewrites the plan with new sizes of repaired files and new rows at the end.
+fn update(cache: &Cache, comparison: Comparison) -> Result<(), CacheError> {
     let mut rows = cache.plan().rows().to_vec();
+    for row in &mut rows {
+        if let Some(bytes) = comparison.repaired.get(&row.uri) {
+            row.bytes = *bytes;
+        }
+    }
     rows.extend(comparison.added);
     let plan = Plan::new(rows);
     let mut manifest = cache.manifest().clone();

@@ -1,6 +1,10 @@
 //! The ordered inputs of a cache, and how a source differs from them later.
 
-use std::{cmp::Ordering, collections::HashMap, fmt};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use crate::{
     digest::Hasher,
@@ -45,7 +49,8 @@ impl Plan {
     }
 
     /// SHA-256 of what the rows say: not of a file, so that another writer of
-    /// Parquet, or another version of it, makes the same plan.
+    /// Parquet, or another version of it, makes the same plan. Sizes are left
+    /// out, since a reject's changes when its file is repaired.
     pub fn digest(&self) -> String {
         let mut hasher = Hasher::default();
         for row in &self.rows {
@@ -53,7 +58,6 @@ impl Plan {
             hasher.update(&row.label.to_le_bytes());
             hash_text(&mut hasher, Some(row.split.as_str()));
             hash_text(&mut hasher, row.group.as_deref());
-            hasher.update(&row.bytes.to_le_bytes());
             hash_text(&mut hasher, row.problem.as_deref());
         }
         hasher.finish()
@@ -124,11 +128,19 @@ pub(super) struct Comparison {
     pub(super) classes: Vec<String>,
     /// The added samples by uri, labelled by `classes`.
     pub(super) added: Vec<Sample>,
+    /// New sizes by uri of files that were rejects and have been replaced.
+    pub(super) repaired: HashMap<String, u64>,
 }
 
 /// Compares by uri and by class name: the order of the plan and the numbers of
-/// the classes are the cache's own once something was appended.
-pub(super) fn compare(plan: &Plan, classes: &[String], listing: &Listing) -> Comparison {
+/// the classes are the cache's own once something was appended. The files in
+/// `rejected` have no features, so their size may change.
+pub(super) fn compare(
+    plan: &Plan,
+    classes: &[String],
+    listing: &Listing,
+    rejected: &HashSet<String>,
+) -> Comparison {
     let (classes, labels) = merged_classes(classes, &listing.classes);
     let mut planned: Vec<&Sample> = plan.rows().iter().collect();
     planned.sort_by(|a, b| a.uri.cmp(&b.uri));
@@ -142,6 +154,7 @@ pub(super) fn compare(plan: &Plan, classes: &[String], listing: &Listing) -> Com
     }
     let mut difference = PlanDifference::default();
     let mut added = Vec::new();
+    let mut repaired = HashMap::new();
     let (mut old, mut new) = (
         planned.into_iter().peekable(),
         listed.into_iter().peekable(),
@@ -156,6 +169,14 @@ pub(super) fn compare(plan: &Plan, classes: &[String], listing: &Listing) -> Com
         let row = if order.is_le() { old.next() } else { None };
         let sample = if order.is_ge() { new.next() } else { None };
         match (row, sample) {
+            (Some(row), Some(sample))
+                if row.bytes != sample.bytes && rejected.contains(&row.uri) =>
+            {
+                let mut row = row.clone();
+                row.bytes = sample.bytes;
+                difference.changed.extend(change(&row, &sample, &classes));
+                repaired.insert(row.uri, row.bytes);
+            }
             (Some(row), Some(sample)) => difference.changed.extend(change(row, &sample, &classes)),
             (Some(row), None) => difference.removed.push(format!("`{}`", row.uri)),
             (None, sample) => {
@@ -170,6 +191,7 @@ pub(super) fn compare(plan: &Plan, classes: &[String], listing: &Listing) -> Com
         difference,
         classes,
         added,
+        repaired,
     }
 }
 

@@ -142,11 +142,6 @@ impl Embedder {
         &self.weights_prefix
     }
 
-    /// The options it was loaded with.
-    pub fn options(&self) -> &EmbedderOptions {
-        &self.options
-    }
-
     /// A thread's share: buffers for decoding and one batch.
     ///
     /// # Errors

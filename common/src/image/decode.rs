@@ -34,8 +34,7 @@ impl Default for DecodeOptions {
 /// `Image.open(f).convert("RGB")` gives: alpha is dropped rather than
 /// composited, palettes are looked up, CMYK goes through Pillow's formula, an
 /// animation gives its first frame, 16-bit colour keeps its high byte, and
-/// 16-bit grey saturates at 255. JPEG and lossy WebP differ from Pillow's
-/// decoders by a few grey levels; everything else is exact.
+/// 16-bit grey saturates at 255.
 ///
 /// # Errors
 /// [`DecodeError`], for every input that is not a complete picture within
@@ -110,7 +109,7 @@ pub(crate) fn check_size(
     })
 }
 
-fn panic_message(cause: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(cause: &(dyn Any + Send)) -> String {
     let text = cause
         .downcast_ref::<&str>()
         .copied()

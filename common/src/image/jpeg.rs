@@ -1,45 +1,46 @@
-//! JPEG through `zune-jpeg`, made as strict as Pillow: a file that ends early
-//! is an error instead of a picture with a grey lower half.
+//! JPEG through libjpeg (`mozjpeg`, compiled from C without assembly), whose
+//! pixels are bit for bit those of Pillow and torchvision. A file that ends
+//! early is an error instead of a picture with a grey lower half.
 
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
+use std::{
+    any::Any,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-use super::decode::check_size;
-use super::{DecodeError, Format, RgbImage};
+use mozjpeg::{ColorSpace, Decompress};
 
-/// Largest side the format can express.
-const MAX_SIDE_PIXELS: usize = u16::MAX as usize;
+use super::decode::{check_size, panic_message};
+use super::{CHANNELS, DecodeError, Format, RgbImage};
 
 /// Decodes to RGB. Grey is replicated; CMYK and YCCK are taken as
-/// Adobe-inverted, as Pillow does: `R = C·K / 255`.
+/// Adobe-inverted and multiplied out, as Pillow does.
 pub(crate) fn decode(bytes: &[u8], max_pixels: u64) -> Result<RgbImage, DecodeError> {
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(MAX_SIDE_PIXELS)
-        .set_max_height(MAX_SIDE_PIXELS)
-        .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder
-        .decode_headers()
-        .map_err(|source| classify(source, bytes))?;
-    let (width, height) = decoder.dimensions().ok_or(DecodeError::Truncated {
-        format: Format::Jpeg,
-        bytes: bytes.len(),
-    })?;
-    // Both sides come from 16-bit fields.
-    let (width, height) = (width as u32, height as u32);
-    check_size(Format::Jpeg, (width, height), max_pixels)?;
-    // The decoder only notices missing data at the start of a row of blocks.
     if !has_end_of_image(bytes) {
         return Err(DecodeError::Truncated {
             format: Format::Jpeg,
             bytes: bytes.len(),
         });
     }
-    let pixels = decoder.decode().map_err(|source| classify(source, bytes))?;
+    // The library ends a hopeless file by unwinding; its state is dropped on the way.
+    let result = catch_unwind(AssertUnwindSafe(|| read(bytes, max_pixels)));
+    result.unwrap_or_else(|cause| Err(corrupt(message(cause.as_ref()))))
+}
+
+fn read(bytes: &[u8], max_pixels: u64) -> Result<RgbImage, DecodeError> {
+    let decoder = Decompress::new_mem(bytes).map_err(corrupt)?;
+    // Both sides come from 16-bit fields.
+    let (width, height) = (decoder.width() as u32, decoder.height() as u32);
+    check_size(Format::Jpeg, (width, height), max_pixels)?;
+    let pixels = match decoder.color_space() {
+        ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
+            let inks = scanlines(decoder, ColorSpace::JCS_CMYK)?;
+            inks.chunks_exact(4)
+                .flat_map(|inks| inks_to_rgb([inks[0], inks[1], inks[2], inks[3]]))
+                .collect()
+        }
+        _ => scanlines(decoder, ColorSpace::JCS_RGB)?,
+    };
     Ok(RgbImage {
         width,
         height,
@@ -47,22 +48,33 @@ pub(crate) fn decode(bytes: &[u8], max_pixels: u64) -> Result<RgbImage, DecodeEr
     })
 }
 
-fn classify(source: DecodeErrors, bytes: &[u8]) -> DecodeError {
-    let ended = matches!(
-        source,
-        DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_)
-    );
-    if ended || !has_end_of_image(bytes) {
-        DecodeError::Truncated {
-            format: Format::Jpeg,
-            bytes: bytes.len(),
-        }
-    } else {
-        DecodeError::Corrupt {
-            format: Format::Jpeg,
-            source: Box::new(source),
-        }
+fn scanlines(decoder: Decompress<&[u8]>, space: ColorSpace) -> Result<Vec<u8>, DecodeError> {
+    let mut started = decoder.to_colorspace(space).map_err(corrupt)?;
+    let pixels = started.read_scanlines::<u8>().map_err(corrupt)?;
+    started.finish().map_err(corrupt)?;
+    Ok(pixels)
+}
+
+/// Pillow's CMYK → RGB on inverted inks: with `k` of the file, and an ink
+/// `i = 255 − c`, a channel is `k − i·k / 255`, rounded.
+fn inks_to_rgb([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; CHANNELS] {
+    [cyan, magenta, yellow].map(|ink| {
+        let product = u32::from(255 - ink) * u32::from(black) + 128;
+        let rounded = ((product >> 8) + product) >> 8;
+        // i · k / 255 is at most k.
+        (u32::from(black) - rounded) as u8
+    })
+}
+
+fn corrupt(error: io::Error) -> DecodeError {
+    DecodeError::Corrupt {
+        format: Format::Jpeg,
+        source: Box::new(error),
     }
+}
+
+fn message(cause: &(dyn Any + Send)) -> io::Error {
+    io::Error::other(panic_message(cause))
 }
 
 /// Whether an end-of-image marker follows the first scan's header. Segments

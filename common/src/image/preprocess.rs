@@ -98,7 +98,7 @@ pub enum PreprocessError {
         found: u32,
     },
     /// A mean or standard deviation that makes no finite number.
-    #[error("preprocessing: mean {mean:?} and std {std:?} must be finite, and std not zero")]
+    #[error("preprocessing: mean {mean:?} and std {std:?} must be finite, and std positive")]
     Normalisation {
         /// The recipe's mean.
         mean: [f32; 3],
@@ -189,7 +189,7 @@ impl Preprocess {
             }
         }
         let finite = |v: &f32| v.is_finite();
-        if !self.mean.iter().all(finite) || !self.std.iter().all(|s| s.is_normal()) {
+        if !self.mean.iter().all(finite) || !self.std.iter().all(|s| s.is_normal() && *s > 0.0) {
             return Err(PreprocessError::Normalisation {
                 mean: self.mean,
                 std: self.std,

@@ -167,18 +167,25 @@ impl Source {
     /// # Errors
     /// When the file is missing or cannot be read.
     pub fn read(&self, uri: &str, bytes: &mut Vec<u8>) -> io::Result<()> {
-        bytes.clear();
-        let path = self.root.join(uri);
-        // Opening a pipe would wait for ever.
-        if !fs::metadata(&path)?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
-        }
-        File::open(path)?.read_to_end(bytes)?;
-        Ok(())
+        read_regular_file(&self.root.join(uri), bytes)
     }
+}
+
+/// Reads a whole file into `bytes`, replacing its content. Anything but a
+/// regular file is refused: a pipe would wait for ever, a device never end.
+///
+/// # Errors
+/// When the file is missing, of another kind, or cannot be read.
+pub fn read_regular_file(path: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.clear();
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
+    File::open(path)?.read_to_end(bytes)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -107,7 +107,10 @@ impl Columns {
     }
 
     fn row(&self, record: &StringRecord, root: &Path) -> Result<Row, String> {
-        let uri = normalised(&record[self.path], root);
+        if record.iter().any(|field| field.contains(['\n', '\r'])) {
+            return Err("a field spans lines (is a quote left open?)".to_owned());
+        }
+        let uri = normalised(record[self.path].trim(), root);
         if uri.is_empty() {
             return Err("the path is empty".to_owned());
         }

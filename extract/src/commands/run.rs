@@ -1,13 +1,17 @@
 //! `extract run`: list the source, load the backbone, make or resume the
 //! cache, fill the missing parts.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use common::{
     cache::{self, Cache, Layer, PartIndex, Setup, Status},
     embed::Embedder,
-    exit::Exit,
+    exit::{Exit, UsageError},
     interrupt::Interrupt,
     source::{Listing, Source},
 };
@@ -32,6 +36,7 @@ pub(super) struct NothingUsable {
 
 pub(super) fn run(plan: &RunPlan) -> Result<Exit> {
     let interrupt = Interrupt::listen().context("listening for signals failed")?;
+    refuse_out_below_source(plan)?;
     let source = Source::open(&plan.source)?;
     let listing = source.list()?;
     let embedder = Embedder::load(plan.embedder.clone())?;
@@ -96,22 +101,47 @@ impl Work {
             let rows = cache.rows_of(part);
             let rows = rows.end - rows.start;
             work.shard_rows += rows;
-            let rejects = match cache.committed(part)? {
-                Some(record) => record.rejects.len() as u64,
-                None => 0,
-            };
-            let is_redone = plan.rejected == RejectedParts::Redo && rejects > 0;
-            if is_redone {
-                cache.discard(part)?;
-            } else if cache.committed(part)?.is_some() {
-                work.earlier_rejects += rejects;
-                continue;
+            let rejects = cache
+                .committed(part)?
+                .map(|record| record.rejects.len() as u64);
+            match rejects {
+                // A part that is redone stays until its successor is committed.
+                Some(1..) if plan.rejected == RejectedParts::Redo => work.add(part, rows),
+                Some(rejects) => work.earlier_rejects += rejects,
+                None => work.add(part, rows),
             }
-            work.parts.push(part);
-            work.rows += rows;
         }
         Ok(work)
     }
+
+    fn add(&mut self, part: PartIndex, rows: u64) {
+        self.parts.push(part);
+        self.rows += rows;
+    }
+}
+
+/// The next run would take the cache for images.
+fn refuse_out_below_source(plan: &RunPlan) -> Result<(), UsageError> {
+    let (Ok(source), Ok(out)) = (plan.source.canonicalize(), absolute(&plan.out)) else {
+        return Ok(());
+    };
+    if source.is_dir() && out.starts_with(&source) {
+        return Err(UsageError(format!(
+            "--out `{}` lies in the source `{}` (name a folder outside of it)",
+            plan.out.display(),
+            plan.source.display()
+        )));
+    }
+    Ok(())
+}
+
+/// The path without links, also where its end does not exist yet.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let existing = path.ancestors().find(|ancestor| ancestor.exists());
+    let existing = existing.unwrap_or(&path);
+    let rest = path.strip_prefix(existing).unwrap_or(Path::new(""));
+    Ok(existing.canonicalize()?.join(rest))
 }
 
 fn announce(plan: &RunPlan, embedder: &Embedder, work: &Work, progress: &Progress) {

@@ -130,17 +130,46 @@ fn rejects_are_retried_after_repair() {
     small_set(&bench, 2, 3);
     let broken = bench.path("images/test/bag/zz.png");
     let good = fs::read(end_to_end::data_path("fixtures/png-rgb.png")).unwrap();
-    let mut cut = good.clone();
-    let middle = cut.len() / 2;
-    cut[middle..].fill(0);
-    fs::write(&broken, &cut).unwrap();
+    fs::write(&broken, &good[..good.len() / 2]).unwrap();
     extract_small(&bench, "cache", &["--part-rows", "4"])
         .exited(0)
         .saying(&["zz.png"]);
     fs::write(&broken, &good).unwrap();
+    extract_small(&bench, "cache", &[]).exited(0);
     extract_small(&bench, "cache", &["--retry-rejects"]).exited(0);
     let reader = CacheReader::open(&bench.path("cache")).unwrap();
     assert_eq!(reader.rejects().count(), 0);
+}
+
+#[test]
+fn a_retry_that_fails_keeps_what_was_done() {
+    let bench = Workbench::new();
+    small_set(&bench, 2, 3);
+    fs::write(bench.path("images/test/bag/zz.png"), "no picture").unwrap();
+    extract_small(&bench, "cache", &[]).exited(0);
+    let before = end_to_end::files_below(&bench.path("cache"));
+    extract_small(&bench, "cache", &["--retry-rejects", "--max-rejects", "0"]).exited(5);
+    assert!(before == end_to_end::files_below(&bench.path("cache")));
+}
+
+#[test]
+fn cache_inside_the_source_is_refused_before_any_work() {
+    let bench = Workbench::new();
+    small_set(&bench, 1, 1);
+    extract_small(&bench, "images/cache", &[])
+        .exited(2)
+        .saying(&["images/cache", "outside"]);
+    assert!(!bench.path("images/cache").exists());
+}
+
+#[test]
+fn a_table_with_an_open_quote_is_refused_with_its_line() {
+    let bench = Workbench::new();
+    fs::write(bench.path("table.csv"), "path,label\na.png,\"x\nb.png,y\n").unwrap();
+    bench
+        .extract(&["run", "table.csv", "--out", "cache"])
+        .exited(3)
+        .saying(&["table.csv", "2", "quote"]);
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn array_variables_of_slurm_choose_the_shard() {
 #[test]
 fn killed_extraction_resumes_without_loss() {
     let bench = Workbench::new();
-    small_set(&bench, 10, 4);
+    small_set(&bench, 10, 20);
     let options = [
         &["run", "images", "--out", "cache", "--part-rows", "4"],
         &SMALL[..],
@@ -108,6 +108,8 @@ fn killed_extraction_resumes_without_loss() {
     run.kill().unwrap();
     run.wait().unwrap();
     assert!(first_part.exists(), "a part was committed before the kill");
+    let committed = crate::sorted_names(&bench.path("cache/parts"));
+    assert!(committed.len() < 150, "the run was killed before its end");
     let committed = fs::read(bench.path("cache/avgpool/00000.arrow")).unwrap();
 
     let resumed = extract_small(&bench, "cache", &["--part-rows", "4"]).exited(0);
@@ -124,7 +126,7 @@ fn killed_extraction_resumes_without_loss() {
 #[test]
 fn terminated_extraction_says_how_to_resume() {
     let bench = Workbench::new();
-    small_set(&bench, 10, 4);
+    small_set(&bench, 10, 20);
     let options = [
         &["run", "images", "--out", "cache", "--part-rows", "4"],
         &SMALL[..],

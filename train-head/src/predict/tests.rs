@@ -1,3 +1,5 @@
+use std::fs;
+
 use common::cache::Identity;
 use serde_json::{Value, json};
 

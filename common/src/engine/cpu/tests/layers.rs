@@ -77,7 +77,9 @@ fn error_of(network: &Network, input: [usize; 2], batch: usize) -> f64 {
         .into_iter()
         .map(|isa| {
             let found = features(network, &["layer"], (&pixels, input), isa);
-            relative_error(&found[0], &expected)
+            let error = relative_error(&found[0], &expected);
+            assert!(error.is_finite(), "{isa}");
+            error
         })
         .fold(0.0, f64::max)
 }

@@ -1,0 +1,33 @@
+//! Writes what a backbone would see of each image, before normalisation, for
+//! comparison with other programs (`tests/judges/resize.py`).
+//!
+//! ```text
+//! cargo run --release -p common --example resize -- IMAGES OUT
+//! ```
+//!
+//! `OUT/NAME.rgb` are the `[224, 224, 3]` bytes of `IMAGES/NAME` under the
+//! ImageNet recipe (short side 256 bilinear, centre crop 224).
+
+use std::{error::Error, fs, path::PathBuf};
+
+use common::image::{DEFAULT_MAX_PIXELS, DecodeOptions, ExifPolicy, Preprocess, decode_rgb};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [images, out] = arguments.as_slice() else {
+        return Err("usage: resize IMAGES OUT".into());
+    };
+    fs::create_dir_all(out)?;
+    let options = DecodeOptions {
+        exif: ExifPolicy::Ignore,
+        max_pixels: DEFAULT_MAX_PIXELS,
+    };
+    for entry in fs::read_dir(images)? {
+        let path = entry?.path();
+        let image = decode_rgb(&fs::read(&path)?, &options)?;
+        let seen = Preprocess::imagenet().resize_and_crop(&image)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        fs::write(out.join(format!("{name}.rgb")), seen.pixels)?;
+    }
+    Ok(())
+}
