@@ -262,6 +262,6 @@ mod tests {
         let resize = Resize::ShortSide(100_000);
         assert!(refused(Preprocess { resize, ..good }).contains("resize width is 100000"));
         let std = [0.2, 0.0, 0.2];
-        assert!(refused(Preprocess { std, ..good }).contains("std not zero"));
+        assert!(refused(Preprocess { std, ..good }).contains("std positive"));
     }
 }
