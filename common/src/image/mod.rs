@@ -16,6 +16,7 @@ mod normalise;
 mod orientation;
 mod preprocess;
 mod raster;
+mod resample;
 mod resize;
 
 pub use decode::{DEFAULT_MAX_PIXELS, DecodeOptions, decode_rgb};
@@ -30,8 +31,7 @@ pub use resize::Preprocessor;
 /// Which decoders and resizer made the pixels. Part of a cache's fingerprint:
 /// decoders of JPEG differ from each other by a few grey levels, which moves
 /// features of a small or dark picture by several percent.
-pub const DECODER: &str =
-    "mozjpeg-sys 2.2.3, image 0.25.10, image-webp 0.2.4, gif 0.14.2, fast_image_resize 6.1.0";
+pub const DECODER: &str = "mozjpeg-sys 2.2.3, image 0.25.10, image-webp 0.2.4, gif 0.14.2";
 
 /// Channels of every decoded image.
 pub(crate) const CHANNELS: usize = 3;

@@ -123,9 +123,6 @@ pub enum PreprocessError {
         /// Bytes of pixels found.
         bytes: usize,
     },
-    /// The resizer refused.
-    #[error("preprocessing: {0}")]
-    Resize(#[from] fast_image_resize::ResizeError),
 }
 
 impl Preprocess {

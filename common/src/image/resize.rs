@@ -6,15 +6,13 @@
 //! them). With bilinear both orders agree within one level; bicubic overshoots
 //! and is clipped in between, so there the orders can differ by more at hard edges.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
 use super::normalise::Normaliser;
-use super::{CHANNELS, Interpolation, Layout, Preprocess, PreprocessError, Resize, RgbImage};
+use super::resample::{Taps, Window};
+use super::{CHANNELS, Layout, Preprocess, PreprocessError, Resize, RgbImage};
 
 /// Pixels between the two passes beyond which rows go first: a picture one pixel
 /// wide and millions high must not grow to gigabytes on the way to a small square.
-const MAX_INTERMEDIATE_PIXELS: u64 = 1 << 26;
+const MAX_INTERMEDIATE_PIXELS: usize = 1 << 26;
 
 /// A recipe with its buffers, owned by one worker thread.
 #[derive(Debug, Clone)]
@@ -22,9 +20,8 @@ pub struct Preprocessor {
     recipe: Preprocess,
     layout: Layout,
     normaliser: Normaliser,
-    resizer: Resizer,
-    /// Resized columns of the source rows that the crop needs.
-    columns: Vec<u8>,
+    /// The picture between the two passes.
+    between: Vec<u8>,
     /// The visible part of the resized picture.
     content: Vec<u8>,
     /// `[crop, crop, 3]`, with a border where the picture is too small.
@@ -42,8 +39,7 @@ impl Preprocessor {
             recipe,
             layout,
             normaliser: Normaliser::new(&recipe),
-            resizer: Resizer::new(),
-            columns: Vec::new(),
+            between: Vec::new(),
             content: Vec::new(),
             cropped: Vec::new(),
         })
@@ -84,45 +80,34 @@ impl Preprocessor {
         let y = Axis::new(image.height, height, crop);
         if x.length == crop && y.length == crop {
             let mut cropped = std::mem::take(&mut self.cropped);
-            let result = self.resample(image, x, y, &mut cropped);
+            self.resample(image, x, y, &mut cropped);
             self.cropped = cropped;
-            result?;
         } else {
             let mut content = std::mem::take(&mut self.content);
-            let result = self.resample(image, x, y, &mut content);
+            self.resample(image, x, y, &mut content);
             self.content = content;
-            result?;
             self.place_in_border(x, y);
         }
         Ok(&self.cropped)
     }
 
     /// Resizes the visible part of the picture into `output`: `[y.length, x.length, 3]`.
-    fn resample(
-        &mut self,
-        image: &RgbImage,
-        x: Axis,
-        y: Axis,
-        output: &mut Vec<u8>,
-    ) -> Result<(), PreprocessError> {
-        let filter = filter(self.recipe.interpolation);
-        let source = ImageRef::new(image.width, image.height, &image.pixels, PixelType::U8x3)
-            .map_err(|_| picture_error(image))?;
-        let (first_row, end_row) = y.source_range(self.recipe.interpolation);
-        let rows = end_row - first_row;
-        if u64::from(rows) * u64::from(x.length) > MAX_INTERMEDIATE_PIXELS {
-            let options = filter.crop(x.start, y.start, x.extent, y.extent);
-            let mut resized = target(output, x.length, y.length, image)?;
-            return Ok(self.resizer.resize(&source, &mut resized, &options)?);
+    fn resample(&mut self, image: &RgbImage, x: Axis, y: Axis, output: &mut Vec<u8>) {
+        let columns = Taps::new(x.window(), self.recipe.interpolation);
+        let rows = Taps::new(y.window(), self.recipe.interpolation);
+        let width = image.width as usize;
+        let line_bytes = width * CHANNELS;
+        let needed = rows.source_range();
+        let between = &mut self.between;
+        if needed.len() * x.length as usize > MAX_INTERMEDIATE_PIXELS {
+            rows.across_lines(&image.pixels, line_bytes, 0, between);
+            columns.along_lines(between, width, output);
+            return;
         }
-        let options = filter.crop(x.start, f64::from(first_row), x.extent, f64::from(rows));
-        let mut columns = target(&mut self.columns, x.length, rows, image)?;
-        self.resizer.resize(&source, &mut columns, &options)?;
-
-        let top = y.start - f64::from(first_row);
-        let options = filter.crop(0.0, top, f64::from(x.length), y.extent);
-        let mut resized = target(output, x.length, y.length, image)?;
-        Ok(self.resizer.resize(&columns, &mut resized, &options)?)
+        let source = &image.pixels[needed.start * line_bytes..needed.end * line_bytes];
+        columns.along_lines(source, width, between);
+        let line_bytes = x.length as usize * CHANNELS;
+        rows.across_lines(between, line_bytes, needed.start, output);
     }
 
     /// Puts a picture that is smaller than the crop into a black square.
@@ -145,10 +130,11 @@ impl Preprocessor {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Axis {
     source: u32,
-    /// Where the visible part begins in the source, and how much it covers.
-    start: f64,
-    extent: f64,
-    /// The visible part's size after resizing.
+    /// The whole side after resizing.
+    resized: u64,
+    /// Where the visible part of it begins.
+    first: u64,
+    /// The visible part's size.
     length: u32,
     /// Black pixels before it.
     border: u32,
@@ -157,43 +143,34 @@ struct Axis {
 impl Axis {
     fn new(source: u32, resized: u64, crop: u32) -> Self {
         let crop_size = u64::from(crop);
+        let whole = Self {
+            source,
+            resized,
+            first: 0,
+            length: crop,
+            border: 0,
+        };
         if resized <= crop_size {
             // Not above `crop`, so both fit.
             let length = resized as u32;
+            let border = (crop - length) / 2;
             return Self {
-                source,
-                start: 0.0,
-                extent: f64::from(source),
                 length,
-                border: (crop - length) / 2,
+                border,
+                ..whole
             };
         }
-        let scale = f64::from(source) / resized as f64;
-        let start = half_to_even(resized - crop_size) as f64 * scale;
-        let mut extent = f64::from(crop) * scale;
-        // Rounding must not push the end past the last pixel.
-        while start + extent > f64::from(source) {
-            extent = extent.next_down();
-        }
-        Self {
-            source,
-            start,
-            extent,
-            length: crop,
-            border: 0,
-        }
+        let first = half_to_even(resized - crop_size);
+        Self { first, ..whole }
     }
 
-    /// Source pixels that the filter can touch, with one to spare on either side.
-    fn source_range(self, interpolation: Interpolation) -> (u32, u32) {
-        let radius = match interpolation {
-            Interpolation::Bilinear => 1.0,
-            Interpolation::Bicubic => 2.0,
-        };
-        let reach = radius * (self.extent / f64::from(self.length)).max(1.0) + 1.0;
-        let first = (self.start - reach).floor().max(0.0);
-        let end = (self.start + self.extent + reach).ceil();
-        (first as u32, end.min(f64::from(self.source)) as u32)
+    fn window(self) -> Window {
+        Window {
+            source: self.source as usize,
+            scale: f64::from(self.source) / self.resized as f64,
+            first: self.first,
+            length: self.length as usize,
+        }
     }
 }
 
@@ -216,14 +193,6 @@ fn resized_size(resize: Resize, image: &RgbImage) -> (u64, u64) {
     }
 }
 
-fn filter(interpolation: Interpolation) -> ResizeOptions {
-    let filter = match interpolation {
-        Interpolation::Bilinear => FilterType::Bilinear,
-        Interpolation::Bicubic => FilterType::CatmullRom,
-    };
-    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter))
-}
-
 fn check(image: &RgbImage) -> Result<(), PreprocessError> {
     let pixels = super::error::pixels(image.width, image.height);
     if pixels == 0 || image.pixels.len() as u64 != pixels * CHANNELS as u64 {
@@ -238,15 +207,4 @@ fn picture_error(image: &RgbImage) -> PreprocessError {
         height: image.height,
         bytes: image.pixels.len(),
     }
-}
-
-/// A picture of the given size over a buffer that keeps its memory between calls.
-fn target<'a>(
-    buffer: &'a mut Vec<u8>,
-    width: u32,
-    height: u32,
-    image: &RgbImage,
-) -> Result<Image<'a>, PreprocessError> {
-    buffer.resize(width as usize * height as usize * CHANNELS, 0);
-    Image::from_slice_u8(width, height, buffer, PixelType::U8x3).map_err(|_| picture_error(image))
 }
