@@ -40,7 +40,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// A folder of class folders (also below train/ val/ test/), a flat folder
-    /// of images, or a CSV table with the columns path,label[,split][,group].
+    /// of images, or a CSV table with the columns path, label and, if wanted,
+    /// split and group.
     pub source: PathBuf,
     /// The cache's folder; an existing cache is resumed.
     #[arg(long)]

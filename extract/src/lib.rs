@@ -1,7 +1,7 @@
 //! `extract`: the expensive half of transfer learning, paid once.
 //!
 //! [`cli`] holds the raw command line, [`plan`] turns it into a value that is
-//! valid by construction, [`commands`] act on it, and the pipeline of `run`
+//! valid by construction, `commands` act on it, and the pipeline of `run`
 //! takes images from the source to committed parts of a cache.
 
 pub mod cli;

@@ -7,7 +7,7 @@ use crate::{
     image::{DecodeError, PreprocessError},
 };
 
-/// Why an [`Embedder`] could not be built.
+/// Why an [`Embedder`](super::Embedder) could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedderError {
     /// The backbone has no weights of its own.
