@@ -12,7 +12,10 @@ pub mod reference;
 
 use thiserror::Error;
 
-use crate::{backbone::Shape, exit::Exit};
+use crate::{
+    backbone::{Shape, ValueId},
+    exit::Exit,
+};
 
 /// A stage whose activations are emitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,19 @@ pub struct Layer {
     pub name: String,
     /// Shape of one image's activation.
     pub shape: Shape,
+}
+
+impl Layer {
+    /// The stages `names`, whose values are `outputs` among `shapes`.
+    fn list(names: &[String], outputs: &[ValueId], shapes: &[Shape]) -> Vec<Self> {
+        let stages = names.iter().zip(outputs);
+        stages
+            .map(|(name, output)| Self {
+                name: name.clone(),
+                shape: shapes[output.0],
+            })
+            .collect()
+    }
 }
 
 /// Runs a frozen backbone. Shared by worker threads.

@@ -97,14 +97,7 @@ impl Reference {
         let largest = shapes[..=length].iter().map(|shape| shape.len()).max();
         Ok(Self {
             last_use: last_uses(&nodes, &outputs),
-            layers: layers
-                .iter()
-                .zip(&outputs)
-                .map(|(name, output)| Layer {
-                    name: name.clone(),
-                    shape: shapes[output.0],
-                })
-                .collect(),
+            layers: Layer::list(layers, &outputs, &shapes),
             batch: preferred_batch(&placement.device, largest.unwrap_or(0)),
             nodes,
             convs,

@@ -156,14 +156,7 @@ impl CpuEngine {
         };
         Ok(Self {
             schedule: lowering.schedule(),
-            layers: layers
-                .iter()
-                .zip(&outputs)
-                .map(|(name, output)| Layer {
-                    name: name.clone(),
-                    shape: shapes[output.0],
-                })
-                .collect(),
+            layers: Layer::list(layers, &outputs, shapes),
             input: settings.input,
             idle: Mutex::default(),
         })
