@@ -7,6 +7,11 @@ use super::{isa::Task, kernel::Product, scratch::LINE, vector::Simd};
 /// below, the hints cost more than they bring.
 const LONG_SUM: usize = 64;
 
+/// Terms that are summed in registers before they join the total. One chain
+/// over thousands of terms would lose a digit: its rounding errors grow with
+/// the partial sum.
+const RUN_TERMS: usize = 64;
+
 /// The pixels `first..end`, `R` at a time.
 pub(super) struct Tiles<'a, 'b, const R: usize, const V: usize> {
     pub(super) product: &'a mut Product<'b>,
@@ -59,13 +64,19 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             next: panel.weights.as_ptr(),
             later: later_weights(panel.weights, row / R),
         };
+        let mut totals = Totals {
+            sums: [[simd.splat(0.0); V]; R],
+            pending: 0,
+        };
         for _ in 0..product.segments.count {
-            accumulate(
-                simd,
-                &mut sums,
-                &input,
-                (&mut weights, product.segments.length),
-            );
+            let mut first = 0;
+            while first < product.segments.length {
+                let terms = (product.segments.length - first).min(RUN_TERMS);
+                let run = input.map(|input| input.add(first));
+                accumulate(simd, &mut sums, &run, (&mut weights, terms));
+                totals.after(simd, terms, &mut sums);
+                first += terms;
+            }
             for input in &mut input {
                 *input = input.wrapping_add(product.segments.pitch);
             }
@@ -74,7 +85,7 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
         for (r, sums) in sums.iter().enumerate() {
             let offset = *product.output_offsets.get_unchecked(row + r) as usize + panel.channel;
             for (v, sum) in sums.iter().enumerate() {
-                let mut value = *sum;
+                let mut value = simd.add(totals.sums[r][v], *sum);
                 if let Some(residual) = product.residual {
                     let from = *residual.offsets.get_unchecked(row + r) as usize + panel.channel;
                     let from = residual.values.as_ptr().add(from + v * S::LANES);
@@ -84,6 +95,31 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
                 simd.store_raw(simd.clamp(value, low, high), to);
             }
         }
+    }
+}
+
+/// The sums of the runs that have ended, in memory.
+struct Totals<T, const R: usize, const V: usize> {
+    sums: [[T; V]; R],
+    /// Terms in registers.
+    pending: usize,
+}
+
+impl<T: Copy, const R: usize, const V: usize> Totals<T, R, V> {
+    /// Takes the registers' `sums` over once they hold a run.
+    #[inline(always)]
+    fn after<S: Simd<Vector = T>>(&mut self, simd: S, terms: usize, sums: &mut [[T; V]; R]) {
+        self.pending += terms;
+        if self.pending < RUN_TERMS {
+            return;
+        }
+        for (totals, sums) in self.sums.iter_mut().zip(sums) {
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                *total = simd.add(*total, *sum);
+                *sum = simd.splat(0.0);
+            }
+        }
+        self.pending = 0;
     }
 }
 
