@@ -17,7 +17,7 @@ pub(super) fn list(root: &Path) -> Result<Listing, SourceError> {
     if top.is_empty() {
         return Err(SourceError::Empty(root.to_owned()));
     }
-    let mut collector = Collector::new(root);
+    let mut collector = Collector::new(root, top.identity);
     match layout_of(&top)? {
         Layout::Splits => {
             refuse_mixture(&top)?;
@@ -90,11 +90,13 @@ impl Entry {
 /// Counts of files that are not images, by extension.
 type Others = BTreeMap<String, u64>;
 
+/// Device and inode of a directory: the same through every link.
+type Identity = (u64, u64);
+
 /// One directory's entries, sorted by name; links are followed.
 struct Directory {
     path: PathBuf,
-    /// Device and inode: the same through every link.
-    identity: (u64, u64),
+    identity: Identity,
     folders: Vec<Entry>,
     images: Vec<Entry>,
     others: Others,
@@ -147,6 +149,7 @@ impl Directory {
 /// [`Collector::finish`] sorts the names.
 struct Collector<'a> {
     root: &'a Path,
+    root_identity: Identity,
     classes: Vec<Class>,
     positions: BTreeMap<String, usize>,
     samples: Vec<Sample>,
@@ -160,9 +163,10 @@ struct Class {
 }
 
 impl<'a> Collector<'a> {
-    fn new(root: &'a Path) -> Self {
+    fn new(root: &'a Path, root_identity: Identity) -> Self {
         Self {
             root,
+            root_identity,
             classes: Vec::new(),
             positions: BTreeMap::new(),
             samples: Vec::new(),
@@ -179,7 +183,9 @@ impl<'a> Collector<'a> {
         for folder in &directory.folders {
             let class = self.class(names::escaped(&folder.name));
             let inner = Directory::read(&folder.path)?;
-            self.descend(&inner, class, split, &mut vec![directory.identity])?;
+            // Above a split folder lie the other splits: a link to there must end too.
+            let mut above = vec![self.root_identity, directory.identity];
+            self.descend(&inner, class, split, &mut above)?;
         }
         Ok(())
     }
@@ -198,7 +204,7 @@ impl<'a> Collector<'a> {
         directory: &Directory,
         class: usize,
         split: Split,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<Identity>,
     ) -> Result<(), SourceError> {
         if above.contains(&directory.identity) {
             return Ok(());

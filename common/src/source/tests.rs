@@ -178,20 +178,22 @@ fn links_are_followed_and_cycles_end() {
 }
 
 #[test]
-fn an_unreadable_directory_is_named() {
-    use std::os::unix::fs::PermissionsExt;
-    let root = folder(&["cat/1.jpg", "dog/1.jpg"]);
-    let locked = root.path().join("dog");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
-    // The superuser reads it all the same; then there is nothing to test.
-    if fs::read_dir(&locked).is_err() {
-        let error = list(&root).unwrap_err().to_string();
-        assert!(
-            error.contains("dog") && error.contains("permission"),
-            "{error}"
-        );
-    }
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0o755)).unwrap();
+fn a_link_to_a_folder_above_its_split_takes_no_image_of_another_split() {
+    let root = folder(&["train/cat/1.jpg", "test/cat/2.jpg"]);
+    symlink(root.path(), root.path().join("train/cat/up")).unwrap();
+    symlink(root.path().join("train"), root.path().join("train/cat/side")).unwrap();
+    let outside = folder(&["far/3.jpg"]);
+    symlink(root.path(), outside.path().join("far/back")).unwrap();
+    symlink(outside.path().join("far"), root.path().join("train/cat/out")).unwrap();
+    let listing = list(&root).unwrap();
+    assert_eq!(
+        shown(&listing),
+        [
+            ("test/cat/2.jpg", 0, Split::Test),
+            ("train/cat/1.jpg", 0, Split::Train),
+            ("train/cat/out/3.jpg", 0, Split::Train),
+        ]
+    );
 }
 
 #[test]
