@@ -182,6 +182,40 @@ fn truncated_plans_are_errors_at_every_length() {
     }
 }
 
+#[test]
+fn a_cache_without_its_plan_is_unusable_input_with_the_remedy() {
+    let finished = Finished::new(FileFormat::Arrow);
+    fs::remove_file(finished.path("plan.parquet")).unwrap();
+    let error = Cache::open(finished.directory.path()).unwrap_err();
+    assert_eq!(error.exit(), crate::exit::Exit::Input);
+    let error = error.to_string();
+    assert!(
+        error.contains("plan.parquet") && error.contains("into a new folder"),
+        "{error}"
+    );
+}
+
+#[test]
+fn status_reports_damaged_parts_beside_the_others() {
+    let finished = Finished::new(FileFormat::Arrow);
+    fs::write(finished.path("parts/00001.json"), "{").unwrap();
+    fs::write(finished.path("avgpool/00002.arrow"), "short").unwrap();
+    let status = status(finished.directory.path()).unwrap();
+    assert_eq!((status.parts, status.done_parts), (3, 1));
+    let damaged: Vec<_> = status
+        .damaged
+        .iter()
+        .map(|damage| (damage.part, damage.path.clone()))
+        .collect();
+    assert_eq!(
+        damaged,
+        [
+            (1, finished.path("parts/00001.json")),
+            (2, finished.path("avgpool/00002.arrow"))
+        ]
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 

@@ -205,5 +205,6 @@ fn status_counts_what_is_committed() {
         [3, 8]
     );
     assert!(status.bytes > record.files.iter().map(|file| file.bytes).sum());
+    assert_eq!(status.images(), 4);
     assert!(!status.is_complete());
 }
