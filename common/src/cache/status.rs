@@ -1,7 +1,5 @@
 //! How far a cache is.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::{Cache, CacheError, Damage, PartIndex, Reject, commit::PartState};
@@ -41,9 +39,8 @@ impl Status {
 /// Looks at every commit record; features are not read.
 ///
 /// # Errors
-/// As [`Cache::open`], and when the system refuses to read a record.
-pub fn status(directory: &Path) -> Result<Status, CacheError> {
-    let cache = Cache::open(directory)?;
+/// When the system refuses to read a record.
+pub fn status(cache: &Cache) -> Result<Status, CacheError> {
     let mut status = Status {
         rows: cache.manifest().rows,
         done_rows: 0,

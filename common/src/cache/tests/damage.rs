@@ -76,15 +76,9 @@ fn a_size_other_than_recorded_makes_the_part_pending() {
         error.contains("layer3/00001.arrow") && error.contains("extract verify"),
         "{error}"
     );
-    assert_eq!(
-        finished.cache.pending_parts(Shard::WHOLE).unwrap(),
-        [PartIndex(1)]
-    );
+    assert_eq!(pending(&finished.cache, Shard::WHOLE), [PartIndex(1)]);
     fs::remove_file(&name).unwrap();
-    assert_eq!(
-        finished.cache.pending_parts(Shard::WHOLE).unwrap(),
-        [PartIndex(1)]
-    );
+    assert_eq!(pending(&finished.cache, Shard::WHOLE), [PartIndex(1)]);
     write_all(&finished.cache);
     assert_eq!(fs::read(&name).unwrap(), whole);
 }
@@ -103,10 +97,7 @@ fn records_that_are_torn_or_of_another_row_count_make_the_part_pending() {
     ];
     for text in cases {
         fs::write(&path, text).unwrap();
-        assert_eq!(
-            finished.cache.pending_parts(Shard::WHOLE).unwrap(),
-            [PartIndex(1)]
-        );
+        assert_eq!(pending(&finished.cache, Shard::WHOLE), [PartIndex(1)]);
         assert!(finished.read("avgpool").is_err());
         assert!(!verify(finished.directory.path()).unwrap().is_ok());
     }
@@ -200,7 +191,7 @@ fn status_reports_damaged_parts_beside_the_others() {
     let finished = Finished::new(FileFormat::Arrow);
     fs::write(finished.path("parts/00001.json"), "{").unwrap();
     fs::write(finished.path("avgpool/00002.arrow"), "short").unwrap();
-    let status = status(finished.directory.path()).unwrap();
+    let status = status(&finished.cache).unwrap();
     assert_eq!((status.parts, status.done_parts), (3, 1));
     let damaged: Vec<_> = status
         .damaged
