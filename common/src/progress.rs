@@ -16,9 +16,9 @@ pub const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// What is said on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
-    /// Errors only.
+    /// Warnings and errors only.
     Quiet,
-    /// Progress, warnings and a summary.
+    /// Progress and a summary too.
     Normal,
 }
 
@@ -106,7 +106,7 @@ impl Progress {
         }
     }
 
-    /// Does `print`, which writes on the same terminal, without tearing the bar.
+    /// Does `print`, which may write on the same terminal, without tearing the bar.
     pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }

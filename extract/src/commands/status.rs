@@ -80,7 +80,7 @@ fn write_status(output: &mut dyn Write, cache: &Path, status: &Status) -> io::Re
         }
         writeln!(
             output,
-            "find all damage with `extract verify {0}`, then redo the parts with the same `extract run` command",
+            "find all damage with `extract verify {}`, then redo the parts with the same `extract run` command",
             cache.display()
         )?;
     }

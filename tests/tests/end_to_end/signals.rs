@@ -1,12 +1,12 @@
-//! A signal before the long work has begun: while a source is listed, a cache
-//! opened, images looked for.
+//! A signal in the middle of predictions, and before the long work has begun:
+//! while a source is listed, a cache opened, images looked for.
 //!
-//! The program reads one of its files from a pipe and waits; the signal comes
-//! then, the rest of the file after it.
+//! In the latter cases the program reads one of its files from a pipe and waits;
+//! the signal comes then, the rest of the file after it.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{Read, Write},
     path::Path,
     process::{Command, Stdio},
 };
@@ -78,4 +78,34 @@ fn looking_for_images_is_stopped() {
         .exited(143)
         .saying(&["error: stopped by a signal"]);
     assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn predictions_end_cleanly_with_what_was_done() {
+    const IMAGES: usize = 1000;
+    let bench = bench_with_cache(&[]);
+    bench
+        .train_head(&["linear", "cache", "--out", "run"])
+        .exited(0);
+    let name = crate::sorted_names(&bench.path("images/test/bag")).remove(0);
+    let image = format!("images/test/bag/{name}");
+    let arguments = [&["predict", "run", "--json"][..], &[&image[..]; IMAGES]].concat();
+    let mut child = bench
+        .command("train-head", &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The whole result does not fit into a pipe: the program waits until it is read.
+    let mut start = [0];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut start).unwrap();
+    crate::terminate(&child);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    ended.exited(143).saying(&["stopped by a signal after"]);
+    let predictions = crate::json(&format!("[{rest}"));
+    assert_eq!(start, *b"[");
+    assert!((1..IMAGES).contains(&predictions.as_array().unwrap().len()));
 }

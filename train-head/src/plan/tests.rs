@@ -32,7 +32,7 @@ fn values_out_of_range_name_the_option() {
         ("--lr 1e-60", "--learning-rate"),
         ("--lr 1e60", "--learning-rate"),
         ("--weight-decay 1e-60", "--weight-decay"),
-        ("--weight-decay -1", "--weight-decay"),
+        ("--weight-decay=-1", "--weight-decay"),
         ("--dropout 1e-60", "--dropout"),
         ("--label-smoothing 1e-60", "--label-smoothing"),
         ("--optimizer sgd --momentum 1e-60", "--momentum"),
