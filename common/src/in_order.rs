@@ -2,7 +2,7 @@
 //!
 //! Each thread does the next piece that nobody has; the caller gets the results
 //! by number. Threads are at different points at any time, so reading,
-//! computing, and what the caller does with results overlap; the [`window`]
+//! computing, and what the caller does with results overlap; a window
 //! bounds how far threads may run ahead, and with it the memory.
 
 mod window;

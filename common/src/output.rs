@@ -37,7 +37,7 @@ pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<Rea
 /// Prints `value` as pretty JSON and a line end.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<Reader, OutputError> {
     print(|output| {
         serde_json::to_writer_pretty(&mut *output, value)?;

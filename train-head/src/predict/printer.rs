@@ -25,7 +25,7 @@ impl Printer {
     /// Prints `predictions` behind those before.
     ///
     /// # Errors
-    /// See [`output::print`].
+    /// See [`output::print()`].
     pub(super) fn print(&mut self, predictions: &[Prediction]) -> Result<Reader, OutputError> {
         let text = self.piece(predictions);
         output::print(|output| output.write_all(text.as_bytes()))
@@ -34,7 +34,7 @@ impl Printer {
     /// Ends the document.
     ///
     /// # Errors
-    /// See [`output::print`].
+    /// See [`output::print()`].
     pub(super) fn finish(&mut self) -> Result<Reader, OutputError> {
         let text = self.end();
         output::print(|output| output.write_all(text.as_bytes()))
