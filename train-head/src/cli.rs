@@ -9,6 +9,7 @@ use common::{
     engine::device::DeviceChoice,
     exit::EXIT_CODES,
     head::{DEFAULT_HIDDEN, TOP_K},
+    image::DEFAULT_MAX_PIXELS,
 };
 
 use crate::{plan, schedule::Decay};
@@ -84,14 +85,14 @@ pub(crate) struct StepArgs {
     pub(crate) learning_rate: Option<f64>,
     /// Momentum of sgd [default: 0.9]
     #[arg(long, value_name = "SHARE")]
-    pub(crate) momentum: Option<f32>,
+    pub(crate) momentum: Option<f64>,
     /// Nesterov's look-ahead with sgd
     #[arg(long)]
     pub(crate) nesterov: bool,
     /// Weight decay, not on biases: an L2 penalty with adam and sgd, decoupled with
     /// adamw [default: 0.01 for adamw, otherwise 0]
     #[arg(long, value_name = "DECAY")]
-    pub(crate) weight_decay: Option<f32>,
+    pub(crate) weight_decay: Option<f64>,
     /// Learning rate after the warm-up
     #[arg(long, value_enum, default_value_t = Decay::Constant)]
     pub(crate) schedule: Decay,
@@ -112,10 +113,10 @@ pub(crate) struct ModelArgs {
     pub(crate) normalise: NormaliseArg,
     /// Probability with which an input of a layer is dropped in training
     #[arg(long, default_value_t = 0.0, value_name = "P")]
-    pub(crate) dropout: f32,
+    pub(crate) dropout: f64,
     /// Share of the target spread over all classes
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    pub(crate) label_smoothing: f32,
+    pub(crate) label_smoothing: f64,
     /// Weight of each class in the loss
     #[arg(long, value_enum, default_value_t = ClassWeightsArg::None)]
     pub(crate) class_weights: ClassWeightsArg,
@@ -164,6 +165,12 @@ pub(crate) struct PredictArgs {
     /// Where the backbone runs: auto, cpu, cuda:0, …
     #[arg(long, default_value_t)]
     pub(crate) device: DeviceChoice,
+    /// Refuse images of more pixels
+    #[arg(long, default_value_t = DEFAULT_MAX_PIXELS, value_name = "N")]
+    pub(crate) max_pixels: u64,
+    /// Threads that decode and run the backbone, 1 to 1024 [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

@@ -3,7 +3,8 @@
 use common::{
     cache::{CacheReader, Identity},
     exit::Exit,
-    head::{Bundle, Fitted, Normalisation, RunRecord},
+    head::{Bundle, RunRecord},
+    interrupt::Interrupt,
     source::Split,
 };
 use serde_json::json;
@@ -12,6 +13,7 @@ use crate::{
     dataset::{Dataset, choose_layer},
     failure::{Failure, OrExit},
     fit::evaluate,
+    head_input::{difference, preparation},
     plan::EvaluatePlan,
     report,
 };
@@ -27,7 +29,8 @@ pub(crate) fn run(plan: &EvaluatePlan) -> Result<Exit, Failure> {
         .split
         .as_ref()
         .map_or(&Split::ALL[..], std::slice::from_ref);
-    let mut dataset = Dataset::load(&reader, layer, splits)?;
+    // There is nothing to save: a signal may end the program as it does any other.
+    let mut dataset = Dataset::load(&reader, layer, splits, &Interrupt::default())?;
     translate_labels(plan, record, &reader, &mut dataset)?;
     // Augmented views are for fitting; a head is judged on the first one.
     let rows: Vec<u32> = (0..dataset.rows.len() as u32)
@@ -36,8 +39,7 @@ pub(crate) fn run(plan: &EvaluatePlan) -> Result<Exit, Failure> {
     if rows.is_empty() {
         return Err(empty_split(plan, &reader));
     }
-    let fitted = leftover(record.normalise_features);
-    let metrics = evaluate(&dataset, &bundle.head, &fitted, &rows).finish();
+    let metrics = evaluate(&dataset, &bundle.head, &preparation(record), &rows).finish();
     let split = split_name(plan.split);
     let value = json!({
         "run": plan.run.to_string_lossy(),
@@ -48,51 +50,29 @@ pub(crate) fn run(plan: &EvaluatePlan) -> Result<Exit, Failure> {
         "metrics": metrics,
     });
     let table = report::metrics_table(split, &metrics, &record.classes);
-    report::result(plan.report.result, &table, &value);
+    report::result(plan.report.result, &table, &value)?;
     Ok(Exit::Success)
 }
 
-/// What must be done to features before an exported head.
-pub(crate) fn leftover(normalisation: Normalisation) -> Fitted {
-    match normalisation {
-        Normalisation::L2 => Fitted::L2,
-        // A standardisation is in the weights.
-        Normalisation::None | Normalisation::Standardise => Fitted::None,
-    }
-}
-
-/// Refuses features that are not of the kind the head was trained on. Which
-/// other layers a cache holds does not matter, nor how training rows were augmented.
+/// Refuses features that are not of the kind the head was trained on.
 fn check_identity(
     plan: &EvaluatePlan,
     record: &RunRecord,
     cache: &Identity,
 ) -> Result<(), Failure> {
-    let differences =
-        comparable(cache, &record.layer).differences(&comparable(&record.identity, &record.layer));
-    if differences.is_empty() || !cache.layers.contains(&record.layer) {
+    if !cache.layers.contains(&record.layer) {
         // A missing layer has an error of its own.
         return Ok(());
     }
-    let listed: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    let Some(difference) = difference(cache, record) else {
+        return Ok(());
+    };
     let message = format!(
-        "cache `{}`: not the features that the head in `{}` was trained on: {} (extract with the head's settings, or train on this cache)",
+        "cache `{}`: not the features that the head in `{}` was trained on: {difference} (extract with the head's settings, or train on this cache)",
         plan.cache.display(),
-        plan.run.display(),
-        listed.join("; ")
+        plan.run.display()
     );
     Err(Failure::new(Exit::Mismatch, message))
-}
-
-/// `identity` without what does not change the features of `layer`.
-pub(crate) fn comparable(identity: &Identity, layer: &str) -> Identity {
-    Identity {
-        layers: vec![layer.to_owned()],
-        views: 1,
-        augment: None,
-        seed: None,
-        ..identity.clone()
-    }
 }
 
 /// Makes the cache's labels the head's: classes are matched by name.

@@ -1,12 +1,13 @@
 //! What a command is to do, valid by construction.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf, thread};
 
 use common::{
     embed::WeightSource,
     engine::device::DeviceChoice,
     exit::Exit,
     head::{HeadKind, Normalisation},
+    progress::Verbosity,
     source::Split,
 };
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub(crate) const DEFAULT_SEED: u64 = 0;
 /// Largest hidden layer; beyond it a typing error is likelier than a head.
 const MAX_HIDDEN: usize = 1 << 16;
 
+/// Most threads; beyond it a typing error is likelier than a machine.
+const MAX_THREADS: usize = 1024;
+
 /// One command.
 #[derive(Debug)]
 pub(crate) enum Plan {
@@ -87,6 +91,8 @@ pub(crate) struct PredictPlan {
     pub(crate) top: usize,
     pub(crate) weights: Option<WeightSource>,
     pub(crate) device: DeviceChoice,
+    pub(crate) max_pixels: u64,
+    pub(crate) threads: usize,
     pub(crate) report: Reporting,
 }
 
@@ -102,8 +108,8 @@ pub(crate) enum Existing {
 pub(crate) struct Reporting {
     /// The result goes to standard output as text or as JSON.
     pub(crate) result: ResultFormat,
-    /// Whether progress goes to standard error.
-    pub(crate) progress: Progress,
+    /// What goes to standard error.
+    pub(crate) verbosity: Verbosity,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,12 +117,6 @@ pub(crate) enum ResultFormat {
     Text,
     Json,
     Nothing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    Shown,
-    Hidden,
 }
 
 /// Hyper-parameters of a training; `run.json` keeps them.
@@ -200,12 +200,20 @@ fn evaluate_plan(args: EvalArgs) -> EvaluatePlan {
 
 fn predict_plan(args: PredictArgs) -> Result<PredictPlan, Failure> {
     check("--top", args.top, args.top > 0, "1 or more")?;
+    let pixels = args.max_pixels;
+    check("--max-pixels", pixels, pixels > 0, "1 or more")?;
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = args.threads.unwrap_or(cores);
+    let few = (1..=MAX_THREADS).contains(&threads);
+    check("--threads", threads, few, "1 to 1024")?;
     Ok(PredictPlan {
         run: args.run,
         images: args.images,
         top: args.top,
         weights: args.weights,
         device: args.device,
+        max_pixels: pixels,
+        threads,
         report: reporting(args.report),
     })
 }
@@ -217,10 +225,10 @@ fn reporting(args: ReportArgs) -> Reporting {
             (false, true) => ResultFormat::Nothing,
             (false, false) => ResultFormat::Text,
         },
-        progress: if args.quiet {
-            Progress::Hidden
+        verbosity: if args.quiet {
+            Verbosity::Quiet
         } else {
-            Progress::Shown
+            Verbosity::Normal
         },
     }
 }
@@ -238,7 +246,10 @@ fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
         batch_size: step.batch_size,
         optimizer,
         learning_rate: step.learning_rate.unwrap_or(default_rate),
-        weight_decay: step.weight_decay.unwrap_or(default_decay),
+        weight_decay: match step.weight_decay {
+            Some(decay) => single("--weight-decay", decay)?,
+            None => default_decay,
+        },
         schedule: step.schedule,
         warmup_epochs: step.warmup_epochs,
         normalise: match model.normalise {
@@ -246,8 +257,8 @@ fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
             NormaliseArg::L2 => Normalisation::L2,
             NormaliseArg::Standardise => Normalisation::Standardise,
         },
-        dropout: model.dropout,
-        label_smoothing: model.label_smoothing,
+        dropout: single("--dropout", model.dropout)?,
+        label_smoothing: single("--label-smoothing", model.label_smoothing)?,
         class_weights: match model.class_weights {
             ClassWeightsArg::None => ClassWeights::None,
             ClassWeightsArg::Balanced => ClassWeights::Balanced,
@@ -266,6 +277,7 @@ impl Settings {
         let rate = self.learning_rate;
         let positive = rate > 0.0 && rate.is_finite();
         check("--learning-rate", rate, positive, "a positive number")?;
+        single("--learning-rate", rate)?;
         let decay = self.weight_decay;
         let natural = decay >= 0.0 && decay.is_finite();
         check("--weight-decay", decay, natural, "0 or more")?;
@@ -287,7 +299,10 @@ impl Settings {
 
 fn method(step: &StepArgs) -> Result<Method, Failure> {
     if step.optimizer == OptimizerArg::Sgd {
-        let momentum = step.momentum.unwrap_or(DEFAULT_MOMENTUM);
+        let momentum = match step.momentum {
+            Some(momentum) => single("--momentum", momentum)?,
+            None => DEFAULT_MOMENTUM,
+        };
         check(
             "--momentum",
             momentum,
@@ -316,6 +331,15 @@ fn method(step: &StepArgs) -> Result<Method, Failure> {
         OptimizerArg::Adamw => Method::AdamW,
         _ => Method::Adam,
     })
+}
+
+/// The number that training calculates with. One that is too small or too large
+/// for it would become 0 or infinite without a word.
+fn single(option: &str, value: f64) -> Result<f32, Failure> {
+    let single = value as f32;
+    let fits = value == 0.0 || single.is_normal() || !value.is_finite();
+    let expected = "0 or a size between 1.2e-38 and 3.4e38";
+    check(option, format_args!("{value:e}"), fits, expected).map(|()| single)
 }
 
 fn check(

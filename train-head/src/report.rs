@@ -1,16 +1,18 @@
 //! Results on standard output, for people or for scripts.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-    time::Duration,
-};
+use std::{fmt::Write as _, time::Duration};
 
-use common::head::{Metrics, RunRecord, TOP_K};
+use common::{
+    head::{Metrics, RunRecord, TOP_K},
+    output,
+};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::plan::{ResultFormat, TrainPlan};
+use crate::{
+    failure::Failure,
+    plan::{ResultFormat, TrainPlan},
+};
 
 /// Most classes of which the whole confusion matrix is printed.
 const FULL_MATRIX_CLASSES: usize = 12;
@@ -19,20 +21,25 @@ const FULL_MATRIX_CLASSES: usize = 12;
 const CONFUSED_PAIRS: usize = 10;
 
 /// Prints `text` or `value`, as asked for.
-pub(crate) fn result(format: ResultFormat, text: &str, value: &impl Serialize) {
-    let mut output = io::stdout().lock();
-    // A closed pipe is no reason to fail: the files are written already.
-    let _ = match format {
-        ResultFormat::Text => output.write_all(text.as_bytes()),
-        ResultFormat::Json => serde_json::to_writer_pretty(&mut output, value)
-            .map_err(io::Error::from)
-            .and_then(|()| output.write_all(b"\n")),
-        ResultFormat::Nothing => Ok(()),
+pub(crate) fn result(
+    format: ResultFormat,
+    text: &str,
+    value: &impl Serialize,
+) -> Result<(), Failure> {
+    let printed = match format {
+        ResultFormat::Text => output::print(|output| output.write_all(text.as_bytes())),
+        ResultFormat::Json => output::print_json(value),
+        ResultFormat::Nothing => return Ok(()),
     };
+    printed.map(drop).map_err(Failure::of)
 }
 
 /// The end of a training.
-pub(crate) fn training(plan: &TrainPlan, record: &RunRecord, elapsed: Duration) {
+pub(crate) fn training(
+    plan: &TrainPlan,
+    record: &RunRecord,
+    elapsed: Duration,
+) -> Result<(), Failure> {
     let training = &record.training;
     let train = &training.train.metrics;
     let validation = &training.validation.metrics;
@@ -57,7 +64,7 @@ pub(crate) fn training(plan: &TrainPlan, record: &RunRecord, elapsed: Duration) 
         "validation": figures(validation),
         "seconds": elapsed.as_secs_f64(),
     });
-    result(plan.report.result, &text, &value);
+    result(plan.report.result, &text, &value)
 }
 
 fn figures(metrics: &Metrics) -> serde_json::Value {

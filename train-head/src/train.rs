@@ -9,13 +9,14 @@ use common::{
         Bundle, FORMAT_VERSION, Fitted, Head, Normalisation, RunRecord, SplitRecord, TrainingRecord,
     },
     interrupt::Interrupt,
+    progress::warn,
 };
 
 use crate::{
     dataset::{Dataset, choose_layer},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, evaluate, fit},
-    monitor::{METRICS_FILE, Monitor, warn},
+    monitor::Monitor,
     plan::{Existing, TrainPlan},
     report,
     split::{Draw, FITTING_SPLITS, Origin, Partition, partition},
@@ -24,13 +25,13 @@ use crate::{
 /// Trains a head and leaves it in the plan's folder.
 pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     let start = Instant::now();
+    let stop = Interrupt::listen().or_exit(Exit::Failure)?;
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
     let layer = choose_layer(&reader, plan.layer.as_deref())?;
     make_folder(&plan.out, plan.existing)?;
-    let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS)?;
+    let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS, &stop)?;
     let partition = divide(plan, &reader, &dataset)?;
-    let stop = Interrupt::listen().or_exit(Exit::Failure)?;
-    let mut monitor = Monitor::new(&plan.out, plan.report.progress)
+    let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)
         .map_err(|error| cannot_write(&plan.out, &error))?;
     introduce(&monitor, &dataset, &partition, layer);
 
@@ -48,7 +49,10 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     };
     let mut bundle = bundle(&task, &reader, layer, (&outcome, best))?;
     bundle.save(&plan.out).or_exit(Exit::Failure)?;
-    report::training(plan, &bundle.record, start.elapsed());
+    monitor
+        .publish()
+        .map_err(|error| cannot_write(&plan.out, &error))?;
+    report::training(plan, &bundle.record, start.elapsed())?;
     if bundle.record.normalise_features == Normalisation::L2 {
         monitor.say("note: the head expects L2-normalised features; `eval` and `predict` see to it, other programs must divide each feature vector by its norm");
     }
@@ -56,17 +60,23 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
 }
 
 /// Makes the folder of the run, or checks that it may be written to. What a
-/// training without a result left behind is no obstacle.
+/// killed training left behind is removed.
 fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
-    let taken = match fs::read_dir(out) {
-        Ok(mut entries) => {
-            entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != METRICS_FILE))
-        }
+    let entries = match fs::read_dir(out) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return fs::create_dir_all(out).map_err(|error| cannot_write(out, &error));
         }
-        Err(error) => return Err(cannot_write(out, &error)),
+        other => other.map_err(|error| cannot_write(out, &error))?,
     };
+    let mut taken = false;
+    for entry in entries {
+        let entry = entry.map_err(|error| cannot_write(out, &error))?;
+        if Monitor::is_leftover(&entry.file_name()) {
+            fs::remove_file(entry.path()).map_err(|error| cannot_write(out, &error))?;
+        } else {
+            taken = true;
+        }
+    }
     if taken && existing == Existing::Refuse {
         let message = format!(
             "run `{}`: exists already (name another folder, or replace it with --overwrite)",

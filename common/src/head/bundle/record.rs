@@ -75,13 +75,7 @@ pub struct SplitRecord {
 impl RunRecord {
     /// Checks what the file alone can tell.
     pub(super) fn check(&self) -> Result<(), String> {
-        let expected = self.identity.fingerprint();
-        if self.fingerprint != expected {
-            return Err(format!(
-                "fingerprint is {}, its identity's is {expected}",
-                self.fingerprint
-            ));
-        }
+        self.identity.check_fingerprint(&self.fingerprint)?;
         if self.classes.is_empty() || self.features == 0 {
             return Err(format!(
                 "a head from {} features to {} classes",
