@@ -103,7 +103,7 @@ fn temperature_is_the_minimum_that_scipy_finds() {
     let case = golden().calibration;
     let mut temperature = Temperature::new(case.classes);
     temperature.add(&case.logits, &case.labels);
-    let found = temperature.fit().unwrap();
+    let found = temperature.fit().unwrap().temperature;
     assert_close(found, case.fitted_temperature, "temperature");
 }
 

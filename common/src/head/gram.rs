@@ -124,15 +124,16 @@ impl Sums {
     }
 
     fn finish(self) -> Gram {
-        let width = self.features;
+        // Of no rows the width may be unknown, zero.
+        let width = self.features.max(1);
         let rows = self.class_rows.iter().sum::<u64>() as f64;
-        let mut mean = vec![0.0; width];
+        let mut mean = vec![0.0; self.features];
         for sums in self.class_sums.chunks_exact(width) {
             for (mean, sum) in mean.iter_mut().zip(sums) {
                 *mean += sum / rows;
             }
         }
-        let mut centred = vec![0.0; width * width];
+        let mut centred = vec![0.0; self.features * self.features];
         for (panel, products) in self.panels.iter().enumerate() {
             let first = panel * PANEL_COLUMNS;
             for (row, products) in (first..).zip(products.chunks_exact(width - first)) {
@@ -149,9 +150,9 @@ impl Sums {
                 *sum -= rows as f64 * mean;
             }
         }
-        let shift = self.shift.unwrap_or_else(|| vec![0.0; width]);
+        let shift = self.shift.unwrap_or_else(|| vec![0.0; self.features]);
         Gram {
-            features: width,
+            features: self.features,
             class_rows: self.class_rows,
             mean: mean.iter().zip(&shift).map(|(a, b)| a + b).collect(),
             class_sums,

@@ -22,8 +22,8 @@ mod tridiagonal;
 
 pub use blocks::{BLOCK_ROWS, Block, InMemory, RowBlocks, Rows};
 pub use bundle::{
-    Bundle, BundleError, FORMAT_VERSION, HEAD_FILE, RUN_FILE, RunRecord, SplitRecord,
-    TrainingRecord,
+    Bundle, BundleError, FORMAT_VERSION, HEAD_FILE, PathPoint, PathRecord, RUN_FILE, RunRecord,
+    SplitRecord, TrainingRecord,
 };
 pub use forward::{Dropout, Pass};
 pub use gram::{Gram, Sampling};

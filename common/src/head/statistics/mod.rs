@@ -19,4 +19,4 @@ pub use mcnemar::{EXACT_BELOW, McNemar, McNemarTest, mcnemar};
 pub use per_class::{ClassFigures, class_figures};
 pub use ranking::{average_precision, mean_average_precision};
 pub use regression::{RegressionFigures, regression_figures};
-pub use temperature::{Temperature, TemperatureError};
+pub use temperature::{Scaling, TEMPERATURES, Temperature, TemperatureError};

@@ -9,9 +9,18 @@ const MAX_STEPS: usize = 100;
 /// Change of the scale, as a share of it, that counts as none.
 const CONVERGED: f64 = 1e-10;
 
-/// Range of 1/T. Where all rows are right, or the head knows nothing, the best T
-/// lies at an end of it.
-const SCALES: (f64, f64) = (1e-3, 1e3);
+/// Least and largest T. Where every row is right the NLL has no minimum, and an end of
+/// this range is the best there is.
+pub const TEMPERATURES: (f64, f64) = (0.01, 100.0);
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaling {
+    /// T, within [`TEMPERATURES`].
+    pub temperature: f64,
+    /// Mean negative log-likelihood at T, in nats.
+    pub nll: f64,
+}
 
 /// Collects logits and finds the temperature that fits them.
 #[derive(Clone, Debug)]
@@ -49,38 +58,51 @@ impl Temperature {
         self.labels.extend_from_slice(labels);
     }
 
-    /// T, from 0.001 to 1,000. The NLL is convex in 1/T: Newton's steps, halved where they
-    /// do not make it smaller.
+    /// The best T within [`TEMPERATURES`]. The NLL is convex in 1/T, so its slope brackets
+    /// the minimum; Newton's steps that leave the bracket are replaced by its middle.
     ///
     /// # Errors
     /// When there are no rows, or a logit is not finite.
-    pub fn fit(&self) -> Result<f64, TemperatureError> {
+    pub fn fit(&self) -> Result<Scaling, TemperatureError> {
         if self.labels.is_empty() {
             return Err(TemperatureError::Empty);
         }
         if !self.logits.iter().all(|z| z.is_finite()) {
             return Err(TemperatureError::NonFinite);
         }
+        let (mut low, mut high) = (1.0 / TEMPERATURES.1, 1.0 / TEMPERATURES.0);
+        for (end, sign) in [(low, 1.0), (high, -1.0)] {
+            let at = self.derivatives(end);
+            if at.slope * sign >= 0.0 {
+                return Ok(self.scaling(end, &at));
+            }
+        }
         let mut scale = 1.0;
         let mut at = self.derivatives(scale);
         for _ in 0..MAX_STEPS {
-            let newton = at.slope / at.curvature;
-            let step = if newton.is_finite() { newton } else { at.slope };
-            // At most a factor of four at a time: far away the curvature vanishes.
-            let mut next = (scale - step).clamp(scale / 4.0, scale * 4.0);
-            next = next.clamp(SCALES.0, SCALES.1);
-            let mut there = self.derivatives(next);
-            while there.value > at.value && (next - scale).abs() > CONVERGED * scale {
-                next = (next + scale) / 2.0;
-                there = self.derivatives(next);
+            if at.slope > 0.0 {
+                high = scale;
+            } else {
+                low = scale;
             }
+            let newton = scale - at.slope / at.curvature;
+            let inside = newton > low && newton < high;
+            let next = if inside { newton } else { (low * high).sqrt() };
             let moved = (next - scale).abs();
-            (scale, at) = (next, there);
+            scale = next;
+            at = self.derivatives(scale);
             if moved <= CONVERGED * scale {
                 break;
             }
         }
-        Ok(1.0 / scale)
+        Ok(self.scaling(scale, &at))
+    }
+
+    fn scaling(&self, scale: f64, at: &Derivatives) -> Scaling {
+        Scaling {
+            temperature: 1.0 / scale,
+            nll: at.value / self.labels.len() as f64,
+        }
     }
 
     /// The NLL of logits times `scale`, and its derivatives by `scale`: z̄ − z_y and
@@ -116,10 +138,10 @@ mod tests {
     fn separable_rows_give_the_lowest_and_useless_ones_the_highest_temperature() {
         let mut right = Temperature::new(2);
         right.add(&[1.0, 0.0], &[0]);
-        assert!((right.fit().unwrap() - 1e-3).abs() < 1e-9);
+        assert!((right.fit().unwrap().temperature - TEMPERATURES.0).abs() < 1e-9);
         let mut wrong = Temperature::new(2);
         wrong.add(&[1.0, 0.0], &[1]);
-        assert!((wrong.fit().unwrap() - 1e3).abs() < 1e-3);
+        assert!((wrong.fit().unwrap().temperature - TEMPERATURES.1).abs() < 1e-9);
     }
 
     #[test]
