@@ -12,6 +12,7 @@ use crate::{
     embed::EmbedderError,
     engine::EngineError,
     image::PreprocessError,
+    interrupt::Stopped,
     source::SourceError,
 };
 
@@ -20,7 +21,8 @@ pub const EXIT_CODES: &str = "\
 Exit codes: 0 success; 1 the machine failed (disk full, …) or training diverged; 2 wrong command line;
 3 unusable input; 4 cache, backbone and head do not belong together; 5 too many rejects;
 6 `verify` found damage; 7 no such device; 130, 143 stopped by SIGINT, SIGTERM: `extract run`
-resumes with the same command, `train-head` has kept the best head so far.";
+resumes with the same command, a training has kept the best head so far, `train-head predict` has
+printed what was done.";
 
 /// Why a run ended, as the shell sees it.
 ///
@@ -34,7 +36,7 @@ resumes with the same command, `train-head` has kept the best head so far.";
 /// | 5 | more inputs were rejected than `--max-rejects` allows |
 /// | 6 | `verify` found missing or damaged files |
 /// | 7 | the device asked for is not available |
-/// | 130, 143 | stopped by SIGINT or SIGTERM: `extract run` resumes with the same command, `train-head` has kept the best head so far |
+/// | 130, 143 | stopped by SIGINT or SIGTERM: `extract run` resumes with the same command, a training has kept the best head so far, `train-head predict` has printed what was done |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -107,14 +109,17 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<EmbedderError>() {
         return Some(error.exit());
     }
+    if let Some(error) = error.downcast_ref::<SourceError>() {
+        return Some(error.exit());
+    }
+    if let Some(Stopped(exit)) = error.downcast_ref::<Stopped>() {
+        return Some(*exit);
+    }
     let is_usage = error.is::<UsageError>()
         || error.is::<UnknownBackbone>()
         || error.is::<UnknownStage>()
         || error.is::<PreprocessError>();
-    let is_input = error.is::<SourceError>()
-        || error.is::<LoadError>()
-        || error.is::<WeightError>()
-        || error.is::<HubError>();
+    let is_input = error.is::<LoadError>() || error.is::<WeightError>() || error.is::<HubError>();
     match (is_usage, is_input) {
         (true, _) => Some(Exit::Usage),
         (_, true) => Some(Exit::Input),

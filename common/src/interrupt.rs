@@ -15,6 +15,14 @@ use signal_hook::{
 
 use crate::exit::Exit;
 
+/// A signal has come; what was at hand is not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped by a signal")]
+pub struct Stopped(
+    /// How the process is to exit.
+    pub Exit,
+);
+
 /// Set by the first SIGINT or SIGTERM. A second one ends the process at once,
 /// as if nothing had been registered.
 #[derive(Clone, Default)]
@@ -40,6 +48,14 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Ends the work at hand once a signal has come.
+    ///
+    /// # Errors
+    /// [`Stopped`], then.
+    pub fn check(&self) -> Result<(), Stopped> {
+        self.received().map_or(Ok(()), |exit| Err(Stopped(exit)))
+    }
+
     /// How the process is to exit, once a signal has come.
     pub fn received(&self) -> Option<Exit> {
         match self.signal.load(Ordering::Relaxed) {
@@ -47,5 +63,16 @@ impl Interrupt {
             signal if signal == SIGTERM.unsigned_abs() as usize => Some(Exit::Terminated),
             _ => Some(Exit::Interrupted),
         }
+    }
+    /// As if the signal had come that ends a process with `exit`.
+    #[cfg(test)]
+    pub(crate) fn pretend(&self, exit: Exit) {
+        let signal = if exit == Exit::Terminated {
+            SIGTERM
+        } else {
+            SIGINT
+        };
+        self.signal
+            .store(signal.unsigned_abs() as usize, Ordering::Relaxed);
     }
 }

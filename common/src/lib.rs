@@ -3,6 +3,9 @@
 //!
 //! Data flows one way: [`source`] → [`image`] → [`engine`] (running a
 //! [`backbone`]) → [`cache`] → [`head`]. [`embed`] joins the middle three.
+//!
+//! What both programs need beside that: [`program`] (command line, error line,
+//! [`exit`] code), [`output`], [`progress`], [`interrupt`], and [`in_order`].
 
 pub mod backbone;
 pub mod cache;
@@ -12,7 +15,11 @@ pub mod engine;
 pub mod exit;
 pub mod head;
 pub mod image;
+pub mod in_order;
 pub mod interrupt;
+pub mod output;
+pub mod program;
+pub mod progress;
 pub mod publish;
 pub mod random;
 pub mod source;

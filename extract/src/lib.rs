@@ -8,36 +8,19 @@ pub mod cli;
 mod commands;
 mod pipeline;
 pub mod plan;
-mod progress;
 mod shard;
 
-use std::{ffi::OsString, io::Write};
+use std::ffi::OsString;
 
-use clap::Parser;
-use common::exit::{Exit, report};
+use common::{
+    exit::{Exit, report},
+    program,
+};
 
 /// Runs the program on `arguments` (the first is the program's name) and
 /// returns how it is to exit. Errors are printed on standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match cli::Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // clap chooses the stream; a closed one leaves nothing to be said.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Success
-            };
-        }
-    };
-    match commands::dispatch(cli) {
-        Ok(exit) => exit,
-        Err(error) => {
-            let (message, exit) = report(error.as_ref(), commands::classify);
-            // Nothing is left to be said where standard error is closed.
-            let _ = writeln!(std::io::stderr(), "error: {message}");
-            exit
-        }
-    }
+    program::run(arguments, |cli| {
+        commands::dispatch(cli).map_err(|error| report(error.as_ref(), commands::classify))
+    })
 }

@@ -9,11 +9,11 @@ use common::{
     embed::EmbedderOptions,
     exit::UsageError,
     image::{DecodeOptions, Preprocess, Resize},
+    progress::Verbosity,
 };
 
 use crate::{
     cli::{DtypeArg, FormatArg, ImageArgs, RunArgs},
-    progress::Verbosity,
     shard::{self, ShardOrigin},
 };
 

@@ -9,6 +9,7 @@ use common::{
     engine::device::DeviceChoice,
     exit::EXIT_CODES,
     head::{DEFAULT_HIDDEN, TOP_K},
+    image::DEFAULT_MAX_PIXELS,
 };
 
 use crate::{plan, schedule::Decay};
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Mlp(MlpArgs),
     /// Measure a trained head on a split of a cache
     Eval(EvalArgs),
+    /// Test whether two trained heads differ on a split of a cache by more than chance
+    Compare(CompareArgs),
     /// Classify new images with a trained head
     Predict(PredictArgs),
 }
@@ -76,22 +79,34 @@ pub(crate) struct StepArgs {
     /// Rows a step
     #[arg(long, default_value_t = plan::DEFAULT_BATCH_SIZE, value_name = "N")]
     pub(crate) batch_size: usize,
-    /// Update rule
-    #[arg(long, value_enum, default_value_t = OptimizerArg::Adam)]
-    pub(crate) optimizer: OptimizerArg,
+    /// How the head is found: by steps (adam, adamw, sgd), or, for linear heads, the exact
+    /// minimum of logistic regression (lbfgs) or of ridge classification (ridge)
+    #[arg(long, visible_alias = "optimizer", value_enum, default_value_t = SolverArg::Adam)]
+    pub(crate) solver: SolverArg,
     /// Learning rate [default: 0.001 for adam and adamw, 0.1 for sgd]
     #[arg(long, visible_alias = "lr", value_name = "RATE")]
     pub(crate) learning_rate: Option<f64>,
     /// Momentum of sgd [default: 0.9]
     #[arg(long, value_name = "SHARE")]
-    pub(crate) momentum: Option<f32>,
+    pub(crate) momentum: Option<f64>,
     /// Nesterov's look-ahead with sgd
     #[arg(long)]
     pub(crate) nesterov: bool,
     /// Weight decay, not on biases: an L2 penalty with adam and sgd, decoupled with
     /// adamw [default: 0.01 for adamw, otherwise 0]
     #[arg(long, value_name = "DECAY")]
-    pub(crate) weight_decay: Option<f32>,
+    pub(crate) weight_decay: Option<f64>,
+    /// C of lbfgs, scikit-learn's: 1 / the penalty. Of several, the best on validation is kept
+    /// [default: 13 values from 1e-5 to 10]
+    #[arg(long, value_name = "C,…", value_delimiter = ',')]
+    pub(crate) c: Option<Vec<f64>>,
+    /// Penalty of ridge. Of several, the best on validation is kept
+    /// [default: 13 values from 1e-6 to 1e6]
+    #[arg(long, value_name = "L,…", value_delimiter = ',')]
+    pub(crate) lambda: Option<Vec<f64>>,
+    /// Largest gradient of the mean loss at which lbfgs has converged [default: 0.0001]
+    #[arg(long, value_name = "T")]
+    pub(crate) tolerance: Option<f64>,
     /// Learning rate after the warm-up
     #[arg(long, value_enum, default_value_t = Decay::Constant)]
     pub(crate) schedule: Decay,
@@ -112,10 +127,10 @@ pub(crate) struct ModelArgs {
     pub(crate) normalise: NormaliseArg,
     /// Probability with which an input of a layer is dropped in training
     #[arg(long, default_value_t = 0.0, value_name = "P")]
-    pub(crate) dropout: f32,
+    pub(crate) dropout: f64,
     /// Share of the target spread over all classes
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    pub(crate) label_smoothing: f32,
+    pub(crate) label_smoothing: f64,
     /// Weight of each class in the loss
     #[arg(long, value_enum, default_value_t = ClassWeightsArg::None)]
     pub(crate) class_weights: ClassWeightsArg,
@@ -149,6 +164,21 @@ pub(crate) struct EvalArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Folder of a trained head
+    pub(crate) first: PathBuf,
+    /// Folder of another
+    pub(crate) second: PathBuf,
+    /// Feature cache written by `extract run`
+    pub(crate) cache: PathBuf,
+    /// Split to compare on
+    #[arg(long, value_enum, default_value_t = SplitArg::Test)]
+    pub(crate) split: SplitArg,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     /// Folder of the trained head
     pub(crate) run: PathBuf,
@@ -164,15 +194,23 @@ pub(crate) struct PredictArgs {
     /// Where the backbone runs: auto, cpu, cuda:0, …
     #[arg(long, default_value_t)]
     pub(crate) device: DeviceChoice,
+    /// Refuse images of more pixels
+    #[arg(long, default_value_t = DEFAULT_MAX_PIXELS, value_name = "N")]
+    pub(crate) max_pixels: u64,
+    /// Threads that decode and run the backbone, 1 to 1024 [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OptimizerArg {
+pub(crate) enum SolverArg {
     Adam,
     Adamw,
     Sgd,
+    Lbfgs,
+    Ridge,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

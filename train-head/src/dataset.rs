@@ -3,6 +3,7 @@
 use common::{
     cache::{CacheReader, FeatureBatch, Layer, Manifest},
     exit::Exit,
+    interrupt::Interrupt,
     source::Split,
 };
 
@@ -36,11 +37,13 @@ pub(crate) struct RowInfo {
 }
 
 impl Dataset {
-    /// Reads the rows of `layer` whose split is among `splits`, checking every value.
+    /// Reads the rows of `layer` whose split is among `splits`, checking every
+    /// value, unless `stop` is set before the end.
     pub(crate) fn load(
         reader: &CacheReader,
         layer: &Layer,
         splits: &[Split],
+        stop: &Interrupt,
     ) -> Result<Self, Failure> {
         let mut dataset = Self {
             features: Features::new(layer.dim()),
@@ -50,6 +53,7 @@ impl Dataset {
         };
         let classes = reader.manifest().classes.len();
         for batch in reader.batches(&layer.name).or_exit(Exit::Input)? {
+            stop.check().map_err(Failure::of)?;
             dataset.add(batch.or_exit(Exit::Input)?, classes, splits)?;
         }
         Ok(dataset)

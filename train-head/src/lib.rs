@@ -3,60 +3,51 @@
 //!
 //! ```text
 //! cli → plan → dataset (features, split) → train → bundle        linear, mlp
-//!              bundle + dataset → metrics                        eval
+//!              bundle + dataset → judge → figures                eval, compare
 //!              bundle + images → engine → head → top classes     predict
 //! ```
 
 mod cli;
+mod compare;
+mod convex;
 mod dataset;
 mod eval;
 mod failure;
 mod features;
 mod fit;
+mod head_input;
+mod judge;
 mod monitor;
 mod optimizer;
+mod outcomes;
 mod plan;
 mod predict;
 mod report;
 mod schedule;
 mod split;
+mod subject;
+mod test_reads;
 mod train;
 
-use std::{ffi::OsString, io::Write};
+use std::ffi::OsString;
 
-use clap::Parser;
-use common::exit::Exit;
+use common::{exit::Exit, program};
 
 use crate::{cli::Cli, failure::Failure, plan::Plan};
 
 /// Runs the command line `args` (the program's name first) and says how it ended.
 /// Results go to standard output, progress and errors to standard error.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Also how `--help` and `--version` arrive; a closed pipe is no reason to fail.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Success
-            };
-        }
-    };
-    match carry_out(cli) {
-        Ok(exit) => exit,
-        Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "train-head: error: {failure}");
-            failure.exit
-        }
-    }
+    program::run(args, |cli| {
+        carry_out(cli).map_err(|failure| (failure.to_string(), failure.exit))
+    })
 }
 
 fn carry_out(cli: Cli) -> Result<Exit, Failure> {
     match Plan::try_from(cli)? {
         Plan::Train(plan) => train::run(&plan),
         Plan::Evaluate(plan) => eval::run(&plan),
+        Plan::Compare(plan) => compare::run(&plan),
         Plan::Predict(plan) => predict::run(&plan),
     }
 }

@@ -1,15 +1,17 @@
 //! What is said of a training while it runs: a line an epoch on the terminal,
-//! the same figures in `metrics.jsonl`, and warnings.
+//! the same figures for `metrics.jsonl`, and warnings.
 
 use std::{
-    fs::File,
+    ffi::OsStr,
     io::{self, Write},
     path::Path,
 };
 
+use common::{
+    progress::{Verbosity, warn, write_line},
+    publish::{Pending, TEMPORARY_SUFFIX, temporary_prefix},
+};
 use serde::Serialize;
-
-use crate::plan::Progress;
 
 /// Name of the file with one JSON object an epoch.
 pub(crate) const METRICS_FILE: &str = "metrics.jsonl";
@@ -38,28 +40,36 @@ pub(crate) struct EpochLine {
 
 /// Hears of every epoch.
 pub(crate) struct Monitor {
-    progress: Progress,
-    metrics: Option<File>,
+    verbosity: Verbosity,
+    /// A file beside `metrics.jsonl`, which stays what it was until the training
+    /// has a result.
+    metrics: Option<Pending>,
     previous: Option<EpochLine>,
     rising: u32,
     warned: bool,
 }
 
 impl Monitor {
-    /// Writes `metrics.jsonl` anew in `directory`.
+    /// Gathers the figures for `metrics.jsonl` in `directory`.
     ///
     /// # Errors
-    /// When the file cannot be made.
-    pub(crate) fn new(directory: &Path, progress: Progress) -> io::Result<Self> {
+    /// When a file cannot be made there.
+    pub(crate) fn new(directory: &Path, verbosity: Verbosity) -> io::Result<Self> {
         Ok(Self {
-            metrics: Some(File::create(directory.join(METRICS_FILE))?),
-            ..Self::silent(progress)
+            metrics: Some(Pending::create(&directory.join(METRICS_FILE))?),
+            ..Self::silent(verbosity)
         })
     }
 
-    fn silent(progress: Progress) -> Self {
+    /// Whether a monitor that was killed left the file `name` behind.
+    pub(crate) fn is_leftover(name: &OsStr) -> bool {
+        let name = name.to_string_lossy();
+        name.starts_with(&temporary_prefix(METRICS_FILE)) && name.ends_with(TEMPORARY_SUFFIX)
+    }
+
+    fn silent(verbosity: Verbosity) -> Self {
         Self {
-            progress,
+            verbosity,
             metrics: None,
             previous: None,
             rising: 0,
@@ -67,23 +77,40 @@ impl Monitor {
         }
     }
 
+    /// Makes `metrics.jsonl` what was heard.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the one before it is then untouched.
+    pub(crate) fn publish(&mut self) -> io::Result<()> {
+        self.metrics.take().map_or(Ok(()), Pending::publish)
+    }
+
     /// Something worth knowing that is not a problem.
     pub(crate) fn say(&self, message: &str) {
-        if self.progress == Progress::Shown {
+        if self.verbosity == Verbosity::Normal {
             write_line(message);
         }
     }
 
-    /// An epoch has ended.
+    /// A line of `metrics.jsonl`.
     ///
     /// # Errors
-    /// When `metrics.jsonl` cannot be written.
-    pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
+    /// When it cannot be written.
+    pub(crate) fn record(&mut self, line: &impl Serialize) -> io::Result<()> {
         if let Some(file) = &mut self.metrics {
             let mut json = serde_json::to_vec(line)?;
             json.push(b'\n');
             file.write_all(&json)?;
         }
+        Ok(())
+    }
+
+    /// An epoch has ended.
+    ///
+    /// # Errors
+    /// When its figures cannot be written.
+    pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
+        self.record(line)?;
         if line.epoch == 1 {
             self.say("epoch  train loss   acc.    val loss   acc.        ms");
         }
@@ -118,16 +145,6 @@ impl Monitor {
     }
 }
 
-/// Something that the user should act on; said even when quiet.
-pub(crate) fn warn(message: &str) {
-    write_line(&format!("train-head: warning: {message}"));
-}
-
-/// A closed terminal is no reason to lose a training.
-fn write_line(message: &str) {
-    let _ = writeln!(io::stderr(), "{message}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +163,7 @@ mod tests {
     }
 
     fn warnings(losses: &[(f64, f64)]) -> Vec<u32> {
-        let mut monitor = Monitor::silent(Progress::Hidden);
+        let mut monitor = Monitor::silent(Verbosity::Quiet);
         let epochs = (1..).zip(losses);
         epochs
             .filter(|(epoch, (train, val))| monitor.overfits(&line(*epoch, *train, *val)))

@@ -1,25 +1,30 @@
 //! What a command is to do, valid by construction.
 
-use std::path::PathBuf;
+mod convex;
+
+use std::{num::NonZeroUsize, path::PathBuf, thread};
 
 use common::{
     embed::WeightSource,
     engine::device::DeviceChoice,
     exit::Exit,
     head::{HeadKind, Normalisation},
+    progress::Verbosity,
     source::Split,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::{
-        ClassWeightsArg, Cli, Command, EvalArgs, ModelArgs, NormaliseArg, OptimizerArg,
-        PredictArgs, ReportArgs, SplitArg, StepArgs, TrainArgs,
+        ClassWeightsArg, Cli, Command, CompareArgs, EvalArgs, ModelArgs, NormaliseArg, PredictArgs,
+        ReportArgs, SolverArg, SplitArg, StepArgs, TrainArgs,
     },
     failure::Failure,
     optimizer::Method,
     schedule::Decay,
 };
+
+pub(crate) use convex::ConvexSolver;
 
 /// Passes over the training rows at most; on cached features an epoch costs
 /// little and early stopping usually comes first.
@@ -52,11 +57,15 @@ pub(crate) const DEFAULT_SEED: u64 = 0;
 /// Largest hidden layer; beyond it a typing error is likelier than a head.
 const MAX_HIDDEN: usize = 1 << 16;
 
+/// Most threads; beyond it a typing error is likelier than a machine.
+const MAX_THREADS: usize = 1024;
+
 /// One command.
 #[derive(Debug)]
 pub(crate) enum Plan {
     Train(TrainPlan),
     Evaluate(EvaluatePlan),
+    Compare(ComparePlan),
     Predict(PredictPlan),
 }
 
@@ -68,6 +77,8 @@ pub(crate) struct TrainPlan {
     pub(crate) layer: Option<String>,
     pub(crate) head: HeadKind,
     pub(crate) settings: Settings,
+    /// Takes the place of steps.
+    pub(crate) convex: Option<ConvexSolver>,
     pub(crate) report: Reporting,
 }
 
@@ -81,12 +92,23 @@ pub(crate) struct EvaluatePlan {
 }
 
 #[derive(Debug)]
+pub(crate) struct ComparePlan {
+    pub(crate) runs: [PathBuf; 2],
+    pub(crate) cache: PathBuf,
+    /// `None`: every labelled row.
+    pub(crate) split: Option<Split>,
+    pub(crate) report: Reporting,
+}
+
+#[derive(Debug)]
 pub(crate) struct PredictPlan {
     pub(crate) run: PathBuf,
     pub(crate) images: Vec<PathBuf>,
     pub(crate) top: usize,
     pub(crate) weights: Option<WeightSource>,
     pub(crate) device: DeviceChoice,
+    pub(crate) max_pixels: u64,
+    pub(crate) threads: usize,
     pub(crate) report: Reporting,
 }
 
@@ -102,8 +124,8 @@ pub(crate) enum Existing {
 pub(crate) struct Reporting {
     /// The result goes to standard output as text or as JSON.
     pub(crate) result: ResultFormat,
-    /// Whether progress goes to standard error.
-    pub(crate) progress: Progress,
+    /// What goes to standard error.
+    pub(crate) verbosity: Verbosity,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,12 +133,6 @@ pub(crate) enum ResultFormat {
     Text,
     Json,
     Nothing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    Shown,
-    Hidden,
 }
 
 /// Hyper-parameters of a training; `run.json` keeps them.
@@ -163,12 +179,14 @@ impl TryFrom<Cli> for Plan {
                 train_plan(args.train, HeadKind::Mlp { hidden }).map(Self::Train)
             }
             Command::Eval(args) => Ok(Self::Evaluate(evaluate_plan(args))),
+            Command::Compare(args) => Ok(Self::Compare(compare_plan(args))),
             Command::Predict(args) => predict_plan(args).map(Self::Predict),
         }
     }
 }
 
 fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
+    let convex = ConvexSolver::of(&args, head)?;
     Ok(TrainPlan {
         cache: args.cache,
         out: args.out,
@@ -180,6 +198,7 @@ fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
         layer: args.layer,
         head,
         settings: settings(&args.step, &args.model)?,
+        convex,
         report: reporting(args.report),
     })
 }
@@ -188,24 +207,45 @@ fn evaluate_plan(args: EvalArgs) -> EvaluatePlan {
     EvaluatePlan {
         run: args.run,
         cache: args.cache,
-        split: match args.split {
-            SplitArg::Train => Some(Split::Train),
-            SplitArg::Val => Some(Split::Val),
-            SplitArg::Test => Some(Split::Test),
-            SplitArg::All => None,
-        },
+        split: split(args.split),
         report: reporting(args.report),
+    }
+}
+
+fn compare_plan(args: CompareArgs) -> ComparePlan {
+    ComparePlan {
+        runs: [args.first, args.second],
+        cache: args.cache,
+        split: split(args.split),
+        report: reporting(args.report),
+    }
+}
+
+fn split(split: SplitArg) -> Option<Split> {
+    match split {
+        SplitArg::Train => Some(Split::Train),
+        SplitArg::Val => Some(Split::Val),
+        SplitArg::Test => Some(Split::Test),
+        SplitArg::All => None,
     }
 }
 
 fn predict_plan(args: PredictArgs) -> Result<PredictPlan, Failure> {
     check("--top", args.top, args.top > 0, "1 or more")?;
+    let pixels = args.max_pixels;
+    check("--max-pixels", pixels, pixels > 0, "1 or more")?;
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = args.threads.unwrap_or(cores);
+    let few = (1..=MAX_THREADS).contains(&threads);
+    check("--threads", threads, few, "1 to 1024")?;
     Ok(PredictPlan {
         run: args.run,
         images: args.images,
         top: args.top,
         weights: args.weights,
         device: args.device,
+        max_pixels: pixels,
+        threads,
         report: reporting(args.report),
     })
 }
@@ -217,10 +257,10 @@ fn reporting(args: ReportArgs) -> Reporting {
             (false, true) => ResultFormat::Nothing,
             (false, false) => ResultFormat::Text,
         },
-        progress: if args.quiet {
-            Progress::Hidden
+        verbosity: if args.quiet {
+            Verbosity::Quiet
         } else {
-            Progress::Shown
+            Verbosity::Normal
         },
     }
 }
@@ -238,7 +278,10 @@ fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
         batch_size: step.batch_size,
         optimizer,
         learning_rate: step.learning_rate.unwrap_or(default_rate),
-        weight_decay: step.weight_decay.unwrap_or(default_decay),
+        weight_decay: match step.weight_decay {
+            Some(decay) => single("--weight-decay", decay)?,
+            None => default_decay,
+        },
         schedule: step.schedule,
         warmup_epochs: step.warmup_epochs,
         normalise: match model.normalise {
@@ -246,8 +289,8 @@ fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
             NormaliseArg::L2 => Normalisation::L2,
             NormaliseArg::Standardise => Normalisation::Standardise,
         },
-        dropout: model.dropout,
-        label_smoothing: model.label_smoothing,
+        dropout: single("--dropout", model.dropout)?,
+        label_smoothing: single("--label-smoothing", model.label_smoothing)?,
         class_weights: match model.class_weights {
             ClassWeightsArg::None => ClassWeights::None,
             ClassWeightsArg::Balanced => ClassWeights::Balanced,
@@ -266,6 +309,7 @@ impl Settings {
         let rate = self.learning_rate;
         let positive = rate > 0.0 && rate.is_finite();
         check("--learning-rate", rate, positive, "a positive number")?;
+        single("--learning-rate", rate)?;
         let decay = self.weight_decay;
         let natural = decay >= 0.0 && decay.is_finite();
         check("--weight-decay", decay, natural, "0 or more")?;
@@ -286,8 +330,11 @@ impl Settings {
 }
 
 fn method(step: &StepArgs) -> Result<Method, Failure> {
-    if step.optimizer == OptimizerArg::Sgd {
-        let momentum = step.momentum.unwrap_or(DEFAULT_MOMENTUM);
+    if step.solver == SolverArg::Sgd {
+        let momentum = match step.momentum {
+            Some(momentum) => single("--momentum", momentum)?,
+            None => DEFAULT_MOMENTUM,
+        };
         check(
             "--momentum",
             momentum,
@@ -308,14 +355,23 @@ fn method(step: &StepArgs) -> Result<Method, Failure> {
         ("--nesterov", step.nesterov),
     ] {
         if given {
-            let message = format!("{option}: only sgd has it (add `--optimizer sgd`)");
+            let message = format!("{option}: only sgd has it (add `--solver sgd`)");
             return Err(Failure::new(Exit::Usage, message));
         }
     }
-    Ok(match step.optimizer {
-        OptimizerArg::Adamw => Method::AdamW,
+    Ok(match step.solver {
+        SolverArg::Adamw => Method::AdamW,
         _ => Method::Adam,
     })
+}
+
+/// The number that training calculates with. One that is too small or too large
+/// for it would become 0 or infinite without a word.
+fn single(option: &str, value: f64) -> Result<f32, Failure> {
+    let single = value as f32;
+    let fits = value == 0.0 || single.is_normal() || !value.is_finite();
+    let expected = "0 or a size between 1.2e-38 and 3.4e38";
+    check(option, format_args!("{value:e}"), fits, expected).map(|()| single)
 }
 
 fn check(

@@ -173,9 +173,13 @@ fn check(
 ) -> Result<(), Failure> {
     let refuse = |message: String| Err(Failure::new(Exit::Input, message));
     if classes.len() < 2 {
+        let found = if classes.is_empty() {
+            "no classes"
+        } else {
+            "1 class"
+        };
         return refuse(format!(
-            "{} class in the cache, a classifier needs two or more (one folder a class, or the table's `label` column)",
-            classes.len()
+            "{found} in the cache, a classifier needs two or more (one folder a class, or the table's `label` column)"
         ));
     }
     if train.is_empty() {

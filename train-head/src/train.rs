@@ -6,31 +6,36 @@ use common::{
     cache::{CacheReader, Layer},
     exit::Exit,
     head::{
-        Bundle, FORMAT_VERSION, Fitted, Head, Normalisation, RunRecord, SplitRecord, TrainingRecord,
+        Bundle, FORMAT_VERSION, Fitted, Head, Normalisation, PathRecord, RunRecord, SplitRecord,
+        TrainingRecord,
     },
     interrupt::Interrupt,
+    progress::warn,
 };
 
 use crate::{
     dataset::{Dataset, choose_layer},
     failure::{Failure, OrExit},
+    convex,
     fit::{Best, Ending, Outcome, Task, evaluate, fit},
-    monitor::{METRICS_FILE, Monitor, warn},
+    judge::Judge,
+    monitor::Monitor,
     plan::{Existing, TrainPlan},
     report,
     split::{Draw, FITTING_SPLITS, Origin, Partition, partition},
+    test_reads,
 };
 
 /// Trains a head and leaves it in the plan's folder.
 pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     let start = Instant::now();
+    let stop = Interrupt::listen().or_exit(Exit::Failure)?;
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
     let layer = choose_layer(&reader, plan.layer.as_deref())?;
     make_folder(&plan.out, plan.existing)?;
-    let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS)?;
+    let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS, &stop)?;
     let partition = divide(plan, &reader, &dataset)?;
-    let stop = Interrupt::listen().or_exit(Exit::Failure)?;
-    let mut monitor = Monitor::new(&plan.out, plan.report.progress)
+    let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)
         .map_err(|error| cannot_write(&plan.out, &error))?;
     introduce(&monitor, &dataset, &partition, layer);
 
@@ -41,32 +46,55 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
         head: plan.head,
         settings: &plan.settings,
     };
-    let outcome =
-        fit(&task, &mut monitor, &stop).map_err(|error| cannot_write(&plan.out, &error))?;
+    let (outcome, path) = match &plan.convex {
+        Some(solver) => {
+            let (outcome, path) = convex::fit(&task, solver, &mut monitor, &stop)?;
+            (outcome, Some(path))
+        }
+        None => {
+            let outcome = fit(&task, &mut monitor, &stop);
+            (outcome.map_err(|error| cannot_write(&plan.out, &error))?, None)
+        }
+    };
     let Some(best) = &outcome.best else {
         return Err(not_finite(plan, outcome.ending, None));
     };
     let mut bundle = bundle(&task, &reader, layer, (&outcome, best))?;
+    bundle.record.settings = plan.recorded_settings().or_exit(Exit::Failure)?;
+    bundle.record.training.path = path;
+    test_reads::forget(&plan.out).map_err(|error| cannot_write(&plan.out, &error))?;
     bundle.save(&plan.out).or_exit(Exit::Failure)?;
-    report::training(plan, &bundle.record, start.elapsed());
+    monitor
+        .publish()
+        .map_err(|error| cannot_write(&plan.out, &error))?;
+    report::training(plan, &bundle.record, start.elapsed())?;
     if bundle.record.normalise_features == Normalisation::L2 {
         monitor.say("note: the head expects L2-normalised features; `eval` and `predict` see to it, other programs must divide each feature vector by its norm");
+    }
+    if let Some(note) = bundle.record.training.path.as_ref().and_then(|path| edge_note(path, best.epoch)) {
+        monitor.say(&note);
     }
     conclude(plan, &monitor, outcome.ending, best.epoch)
 }
 
 /// Makes the folder of the run, or checks that it may be written to. What a
-/// training without a result left behind is no obstacle.
+/// killed training left behind is removed.
 fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
-    let taken = match fs::read_dir(out) {
-        Ok(mut entries) => {
-            entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != METRICS_FILE))
-        }
+    let entries = match fs::read_dir(out) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return fs::create_dir_all(out).map_err(|error| cannot_write(out, &error));
         }
-        Err(error) => return Err(cannot_write(out, &error)),
+        other => other.map_err(|error| cannot_write(out, &error))?,
     };
+    let mut taken = false;
+    for entry in entries {
+        let entry = entry.map_err(|error| cannot_write(out, &error))?;
+        if Monitor::is_leftover(&entry.file_name()) {
+            fs::remove_file(entry.path()).map_err(|error| cannot_write(out, &error))?;
+        } else {
+            taken = true;
+        }
+    }
     if taken && existing == Existing::Refuse {
         let message = format!(
             "run `{}`: exists already (name another folder, or replace it with --overwrite)",
@@ -143,6 +171,13 @@ fn bundle(
         Origin::Drawn => "drawn",
     };
     let validation = judge(&task.partition.validation, origin);
+    let on_validation = Judge {
+        dataset: task.dataset,
+        head: &head,
+        fitted: &rest,
+        rows: &task.partition.validation,
+    };
+    let scaling = on_validation.temperature().or_exit(Exit::Failure)?;
     let record = RunRecord {
         format_version: FORMAT_VERSION,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -157,7 +192,8 @@ fn bundle(
         fingerprint: manifest.fingerprint.clone(),
         identity: manifest.identity.clone(),
         plan_sha256: manifest.plan_sha256.clone(),
-        settings: serde_json::to_value(task.settings).or_exit(Exit::Failure)?,
+        settings: serde_json::Value::Null,
+        temperature: scaling.temperature,
         training: TrainingRecord {
             epochs: outcome.epochs,
             best_epoch: best.epoch,
@@ -165,6 +201,7 @@ fn bundle(
             train,
             validation,
             unlabelled_rows: task.dataset.unlabelled,
+            path: None,
         },
         head_sha256: String::new(),
     };
@@ -188,6 +225,19 @@ fn ended_by(ending: Ending) -> &'static str {
     }
 }
 
+/// Where the best point is the first or last, a better one may lie beyond.
+fn edge_note(path: &PathRecord, best: u32) -> Option<String> {
+    let (best, last) = (best as usize, path.points.len());
+    let point = path.points.get(best.checked_sub(1)?)?;
+    (last > 1 && (best == 1 || best == last)).then(|| {
+        format!(
+            "the best {parameter}, {}, is at the end of the path: values beyond it may do better (--{parameter})",
+            point.value,
+            parameter = path.parameter
+        )
+    })
+}
+
 /// Says what the user must know beyond the figures.
 fn conclude(
     plan: &TrainPlan,
@@ -205,7 +255,7 @@ fn conclude(
             Ok(exit)
         }
         Ending::Epochs
-            if best_epoch == plan.settings.epochs && plan.settings.patience.is_some() =>
+            if plan.convex.is_none() && best_epoch == plan.settings.epochs && plan.settings.patience.is_some() =>
         {
             monitor.say("the last epoch is the best: more --epochs or a higher --learning-rate may do better");
             Ok(Exit::Success)

@@ -25,7 +25,11 @@ const STAGES: [StageSpec; 7] = [
 /// The network; stages `stem`, `stage1` … `stage7`, `head`, `avgpool`.
 pub(super) fn efficientnet_lite0() -> Network {
     let mut builder = NetworkBuilder::new("efficientnet-lite0", "_fc");
-    let stem = outer_conv("_conv_stem", "_bn0", [3, 32], 3, 2);
+    let stem = Conv {
+        kernel: 3,
+        stride: 2,
+        ..pointwise("_conv_stem", "_bn0", [3, 32])
+    };
     builder.push(Op::Conv(stem), ValueId(0));
     builder.end_stage("stem");
 
@@ -57,19 +61,20 @@ pub(super) fn efficientnet_lite0() -> Network {
         builder.end_stage(&format!("stage{}", stage + 1));
     }
     let last = builder.last();
-    let head = outer_conv("_conv_head", "_bn1", [320, 1280], 1, 1);
+    let head = pointwise("_conv_head", "_bn1", [320, 1280]);
     builder.push(Op::Conv(head), last);
     builder.end_stage("head");
     builder.finish()
 }
 
-fn outer_conv(name: &str, norm: &str, channels: [usize; 2], kernel: usize, stride: usize) -> Conv {
+/// A 1×1 convolution outside of the blocks, from `channels[0]` to `channels[1]`.
+fn pointwise(name: &str, norm: &str, channels: [usize; 2]) -> Conv {
     Conv {
         name: name.to_owned(),
         in_channels: channels[0],
         out_channels: channels[1],
-        kernel,
-        stride,
+        kernel: 1,
+        stride: 1,
         padding: Padding::Same,
         groups: 1,
         norm: Norm {

@@ -125,13 +125,6 @@ fn size_problem(path: &Path, expected: u64) -> Result<Option<String>, CacheError
 }
 
 impl CommitRecord {
-    /// Rows in each of the part's files: every view of every input that is not
-    /// a reject.
-    pub fn feature_rows(&self, manifest: &Manifest) -> u64 {
-        let inputs = self.rows.saturating_sub(self.rejects.len() as u64);
-        inputs * u64::from(manifest.identity.views)
-    }
-
     /// The bytes of the record's file.
     pub(super) fn to_json(&self) -> Vec<u8> {
         // Cannot fail: there is no map.

@@ -73,6 +73,18 @@ impl Identity {
         sha256_hex(canonical(&self.to_value()).as_bytes())
     }
 
+    /// Compares the fingerprint with the one that a file `recorded` beside the
+    /// identity; what is said of a difference fits behind the file's name.
+    pub(crate) fn check_fingerprint(&self, recorded: &str) -> Result<(), String> {
+        let expected = self.fingerprint();
+        if recorded == expected {
+            return Ok(());
+        }
+        Err(format!(
+            "fingerprint is {recorded}, its identity's is {expected}"
+        ))
+    }
+
     /// Every field in which `self` (ours) and `other` (theirs) differ, nested
     /// fields one by one; empty exactly when the fingerprints agree.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {

@@ -101,13 +101,7 @@ impl Manifest {
 
     /// Checks everything that can be checked without looking at other files.
     pub(super) fn check(&self) -> Result<(), String> {
-        let expected = self.identity.fingerprint();
-        if self.fingerprint != expected {
-            return Err(format!(
-                "fingerprint is {}, its identity's is {expected}",
-                self.fingerprint
-            ));
-        }
+        self.identity.check_fingerprint(&self.fingerprint)?;
         if self.part_rows == 0
             || self.rows.div_ceil(u64::from(self.part_rows)) > u64::from(u32::MAX)
         {

@@ -48,7 +48,7 @@ pub use layer::{FeatureDtype, FileFormat, Layer};
 pub use layer_file::{ARROW_ALIGNMENT, BATCH_BYTES, BATCH_ROWS, ROW_GROUP_BYTES};
 pub use manifest::{FormatVersion, Manifest};
 pub use plan::{Plan, PlanDifference};
-pub use reader::{Batches, CacheReader, Completeness};
+pub use reader::{Batches, CacheReader};
 pub use status::{Status, status};
 pub use store::{Cache, DEFAULT_PART_ROWS, PartIndex, Shard};
 pub use verify::{Damage, Report, verify};

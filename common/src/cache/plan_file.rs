@@ -1,6 +1,6 @@
 //! `plan.parquet`: the plan, readable by any tool.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, io, path::Path, sync::Arc};
 
 use arrow::{
     array::{
@@ -95,7 +95,10 @@ fn to_batch(first_id: u64, rows: &[Sample]) -> Result<RecordBatch, ParquetError>
 /// Reads the plan back.
 pub(super) fn read(directory: &Path) -> Result<Plan, CacheError> {
     let path = directory.join(PLAN_FILE);
-    let file = File::open(&path).map_err(CacheError::io(&path, "opening"))?;
+    let file = File::open(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => CacheError::header(&path, "missing"),
+        _ => CacheError::io(&path, "opening")(error),
+    })?;
     let broken = |error: ParquetError| CacheError::header(&path, error.to_string());
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(broken)?;
     if builder.schema().fields() != plan_schema().fields() {

@@ -7,16 +7,6 @@ use super::{
     commit::PartState, part_rows::PartRows,
 };
 
-/// Whether a cache with missing parts may be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Completeness {
-    /// Missing parts are an error.
-    #[default]
-    Complete,
-    /// What is there is read.
-    Partial,
-}
-
 /// A cache opened for reading. What it reads is what was committed when it was
 /// opened.
 pub struct CacheReader {
@@ -30,14 +20,6 @@ impl CacheReader {
     /// # Errors
     /// As [`Cache::open`]; and when parts are missing or visibly damaged.
     pub fn open(directory: &Path) -> Result<Self, CacheError> {
-        Self::open_with(directory, Completeness::Complete)
-    }
-
-    /// Opens a cache that may be unfinished.
-    ///
-    /// # Errors
-    /// As [`CacheReader::open`], without the missing parts where they are allowed.
-    pub fn open_with(directory: &Path, completeness: Completeness) -> Result<Self, CacheError> {
         let cache = Cache::open(directory)?;
         let parts = cache.part_count();
         let mut records = Vec::new();
@@ -51,7 +33,7 @@ impl CacheReader {
             }
         }
         let missing = parts - u32::try_from(records.len()).unwrap_or(parts);
-        if missing > 0 && completeness == Completeness::Complete {
+        if missing > 0 {
             let path = directory.to_owned();
             return Err(CacheError::Incomplete {
                 path,
@@ -77,22 +59,9 @@ impl CacheReader {
         self.cache.plan()
     }
 
-    /// Whether every part is there.
-    pub fn is_complete(&self) -> bool {
-        self.records.len() as u64 == u64::from(self.cache.part_count())
-    }
-
     /// Inputs without features, by id.
     pub fn rejects(&self) -> impl Iterator<Item = &Reject> {
         self.records.iter().flat_map(|record| &record.rejects)
-    }
-
-    /// Rows that [`CacheReader::batches`] gives in all; every view counts.
-    pub fn feature_rows(&self) -> u64 {
-        self.records
-            .iter()
-            .map(|record| record.feature_rows(self.manifest()))
-            .sum()
     }
 
     /// The features of a layer: batches in plan order, the views of an image in

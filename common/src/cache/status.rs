@@ -1,10 +1,8 @@
 //! How far a cache is.
 
-use std::path::Path;
-
 use serde::Serialize;
 
-use super::{Cache, CacheError, PartIndex, Reject};
+use super::{Cache, CacheError, Damage, PartIndex, Reject, commit::PartState};
 
 /// Progress, rejects, and size of a cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,9 +19,17 @@ pub struct Status {
     pub rejects: Vec<Reject>,
     /// Bytes of the committed feature files.
     pub bytes: u64,
+    /// Parts whose record or files are visibly damaged, by number. Only
+    /// [`verify`](super::verify) finds damage that leaves a file's size alone.
+    pub damaged: Vec<Damage>,
 }
 
 impl Status {
+    /// Committed inputs that have features.
+    pub fn images(&self) -> u64 {
+        self.done_rows.saturating_sub(self.rejects.len() as u64)
+    }
+
     /// Whether every part is committed.
     pub fn is_complete(&self) -> bool {
         self.done_parts == self.parts
@@ -33,9 +39,8 @@ impl Status {
 /// Looks at every commit record; features are not read.
 ///
 /// # Errors
-/// As [`Cache::open`], and when the system refuses to read a record.
-pub fn status(directory: &Path) -> Result<Status, CacheError> {
-    let cache = Cache::open(directory)?;
+/// When the system refuses to read a record.
+pub fn status(cache: &Cache) -> Result<Status, CacheError> {
     let mut status = Status {
         rows: cache.manifest().rows,
         done_rows: 0,
@@ -43,13 +48,22 @@ pub fn status(directory: &Path) -> Result<Status, CacheError> {
         done_parts: 0,
         rejects: Vec::new(),
         bytes: 0,
+        damaged: Vec::new(),
     };
-    for part in (0..cache.part_count()).map(PartIndex) {
-        if let Some(record) = cache.committed(part)? {
-            status.done_parts += 1;
-            status.done_rows += record.rows;
-            status.bytes += record.files.iter().map(|file| file.bytes).sum::<u64>();
-            status.rejects.extend(record.rejects);
+    for part in 0..cache.part_count() {
+        match cache.state(PartIndex(part))? {
+            PartState::Absent => {}
+            PartState::Damaged { path, problem } => status.damaged.push(Damage {
+                part,
+                path,
+                problem,
+            }),
+            PartState::Committed(record) => {
+                status.done_parts += 1;
+                status.done_rows += record.rows;
+                status.bytes += record.files.iter().map(|file| file.bytes).sum::<u64>();
+                status.rejects.extend(record.rejects);
+            }
         }
     }
     Ok(status)

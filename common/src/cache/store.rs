@@ -136,26 +136,17 @@ impl Cache {
         self.manifest().rows_of(part)
     }
 
-    /// Parts of `shard` that are absent or visibly damaged, ascending. Sizes are
-    /// compared, checksums are not (see [`verify`](super::verify)).
-    ///
-    /// # Errors
-    /// When the system refuses to read a commit record.
-    pub fn pending_parts(&self, shard: Shard) -> Result<Vec<PartIndex>, CacheError> {
-        let mut pending = Vec::new();
+    /// The parts that `shard` does, ascending.
+    pub fn parts_of(&self, shard: Shard) -> impl Iterator<Item = PartIndex> + use<> {
         let step = usize::try_from(shard.count).unwrap_or(usize::MAX);
-        for part in (shard.index..self.part_count())
+        (shard.index..self.part_count())
             .step_by(step)
             .map(PartIndex)
-        {
-            if self.committed(part)?.is_none() {
-                pending.push(part);
-            }
-        }
-        Ok(pending)
     }
 
-    /// The valid commit record of a part, or `None`.
+    /// The valid commit record of a part; `None` where the part is absent or
+    /// visibly damaged. Sizes are compared, checksums are not (see
+    /// [`verify`](super::verify)).
     ///
     /// # Errors
     /// When the system refuses to read it.

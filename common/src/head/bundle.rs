@@ -9,7 +9,8 @@ mod tensors;
 
 use std::{
     fmt::Display,
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -18,7 +19,7 @@ use serde::Deserialize;
 pub use record::{FORMAT_VERSION, PathPoint, PathRecord, RunRecord, SplitRecord, TrainingRecord};
 
 use super::Head;
-use crate::{digest::sha256_hex, publish::write_atomically};
+use crate::{digest::sha256_hex, publish::Pending};
 
 /// Name of the file with the parameters.
 pub const HEAD_FILE: &str = "head.safetensors";
@@ -92,24 +93,27 @@ impl Bundle {
     /// that is there. `record.head_sha256` is filled in.
     ///
     /// # Errors
-    /// When a file cannot be written. A bundle that was there before is then gone or whole.
+    /// When a file cannot be written; a bundle that was there before then stays.
+    /// Where only the renaming fails, that one is gone.
     pub fn save(&mut self, directory: &Path) -> Result<(), BundleError> {
         let tensor_path = directory.join(HEAD_FILE);
         let run_path = directory.join(RUN_FILE);
         let bytes = tensors::to_bytes(&self.head, &self.record)
             .map_err(|problem| bad_tensors(&tensor_path, problem))?;
         self.record.head_sha256 = sha256_hex(&bytes);
+        let mut json = serde_json::to_vec_pretty(&self.record)
+            .map_err(|error| bad_record(&run_path, error))?;
+        json.push(b'\n');
+        let head = written(&tensor_path, &bytes)?;
+        let run = written(&run_path, &json)?;
         match fs::remove_file(&run_path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed(&run_path, "removing")(error));
             }
             _ => {}
         }
-        write_atomically(&tensor_path, &bytes).map_err(failed(&tensor_path, "writing"))?;
-        let mut json = serde_json::to_vec_pretty(&self.record)
-            .map_err(|error| bad_record(&run_path, error))?;
-        json.push(b'\n');
-        write_atomically(&run_path, &json).map_err(failed(&run_path, "writing"))
+        head.publish().map_err(failed(&tensor_path, "publishing"))?;
+        run.publish().map_err(failed(&run_path, "publishing"))
     }
 
     /// Reads the bundle in `directory`.
@@ -157,6 +161,14 @@ impl Bundle {
 #[derive(Deserialize)]
 struct VersionProbe {
     format_version: u32,
+}
+
+/// `bytes` beside `path`, where nobody reads them yet.
+fn written(path: &Path, bytes: &[u8]) -> Result<Pending, BundleError> {
+    let mut pending = Pending::create(path).map_err(failed(path, "creating"))?;
+    let written = pending.write_all(bytes).and_then(|()| pending.flush());
+    written.map_err(failed(path, "writing"))?;
+    Ok(pending)
 }
 
 fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, BundleError> {

@@ -170,16 +170,14 @@ impl Preprocess {
     /// # Errors
     /// Names the first impossible field.
     pub fn validate(&self) -> Result<(), PreprocessError> {
-        let (width, height) = match self.resize {
-            Resize::ShortSide(short) => (short, short),
-            Resize::Exact { width, height } => (width, height),
-            Resize::None => (1, 1),
-        };
-        let sides = [
-            ("crop", self.crop),
-            ("resize width", width),
-            ("resize height", height),
-        ];
+        let mut sides = vec![("crop", self.crop)];
+        match self.resize {
+            Resize::ShortSide(short) => sides.push(("resized short side", short)),
+            Resize::Exact { width, height } => {
+                sides.extend([("resized width", width), ("resized height", height)]);
+            }
+            Resize::None => {}
+        }
         for (field, found) in sides {
             if !(1..=MAX_SIDE).contains(&found) {
                 return Err(PreprocessError::Side { field, found });
@@ -257,7 +255,7 @@ mod tests {
         let good = Preprocess::imagenet();
         assert!(refused(Preprocess { crop: 0, ..good }).contains("crop is 0"));
         let resize = Resize::ShortSide(100_000);
-        assert!(refused(Preprocess { resize, ..good }).contains("resize width is 100000"));
+        assert!(refused(Preprocess { resize, ..good }).contains("resized short side is 100000"));
         let std = [0.2, 0.0, 0.2];
         assert!(refused(Preprocess { std, ..good }).contains("std positive"));
     }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::IMAGE_EXTENSIONS;
+use crate::{exit::Exit, interrupt::Stopped};
 
 /// Why a source cannot be listed.
 #[derive(Debug, thiserror::Error)]
@@ -83,9 +84,26 @@ pub enum SourceError {
         /// What is wrong, and the remedy.
         problem: String,
     },
+
+    /// A signal came while the source was listed.
+    #[error("source `{}`: listing it was {stopped}", .path.display())]
+    Stopped {
+        /// The source.
+        path: PathBuf,
+        /// How the process is to exit.
+        stopped: Stopped,
+    },
 }
 
 impl SourceError {
+    /// How a process that meets the error is to exit.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Stopped { stopped, .. } => stopped.0,
+            _ => Exit::Input,
+        }
+    }
+
     /// The error of an operation on `path`.
     pub(super) fn at(path: &Path, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::NotFound {

@@ -1,24 +1,25 @@
 //! Class folders, also below split folders, as torchvision's `ImageFolder`
 //! reads them; and flat folders of unlabelled images.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+use std::{collections::BTreeMap, path::Path};
+
+use super::{
+    Listing, Sample, SourceError, Split, UNLABELLED,
+    directory::{Directory, Entry, Identity, Others, Walk},
+    names,
 };
+use crate::interrupt::Interrupt;
 
-use super::{Listing, Sample, SourceError, Split, UNLABELLED, names};
-
-/// Lists the images below `root`, in no particular order.
-pub(super) fn list(root: &Path) -> Result<Listing, SourceError> {
-    let top = Directory::read(root)?;
+/// Lists the images below `root`, in no particular order, unless `interrupt`
+/// is set before the end.
+pub(super) fn list(root: &Path, interrupt: &Interrupt) -> Result<Listing, SourceError> {
+    let walk = Walk { root, interrupt };
+    let top = walk.read(root)?;
     if top.is_empty() {
         return Err(SourceError::Empty(root.to_owned()));
     }
-    let mut collector = Collector::new(root);
-    match layout_of(&top)? {
+    let mut collector = Collector::new(walk, top.identity);
+    match layout_of(walk, &top)? {
         Layout::Splits => {
             refuse_mixture(&top)?;
             for (entry, split) in top
@@ -26,7 +27,7 @@ pub(super) fn list(root: &Path) -> Result<Listing, SourceError> {
                 .iter()
                 .filter_map(|entry| Some((entry, entry.split()?)))
             {
-                collector.classes_or_flat(&Directory::read(&entry.path)?, split)?;
+                collector.classes_or_flat(&walk.read(&entry.path)?, split)?;
             }
             collector.others.append(&mut top.others.clone());
         }
@@ -42,7 +43,7 @@ enum Layout {
 
 /// Folders are splits when all of them are named so. One split name among class
 /// names is a class (`train`, between `bus` and `car`) unless it holds folders.
-fn layout_of(top: &Directory) -> Result<Layout, SourceError> {
+fn layout_of(walk: Walk<'_>, top: &Directory) -> Result<Layout, SourceError> {
     let other = top.folders.iter().find(|entry| entry.split().is_none());
     let Some(other) = other else {
         return Ok(if top.folders.is_empty() {
@@ -52,7 +53,7 @@ fn layout_of(top: &Directory) -> Result<Layout, SourceError> {
         });
     };
     for entry in top.folders.iter().filter(|entry| entry.split().is_some()) {
-        let inner = Directory::read(&entry.path)?;
+        let inner = walk.read(&entry.path)?;
         if inner.images.is_empty() && !inner.folders.is_empty() {
             return Err(SourceError::MixedSplits {
                 path: top.path.clone(),
@@ -75,78 +76,11 @@ fn refuse_mixture(directory: &Directory) -> Result<(), SourceError> {
     }
 }
 
-struct Entry {
-    name: OsString,
-    path: PathBuf,
-    bytes: u64,
-}
-
-impl Entry {
-    fn split(&self) -> Option<Split> {
-        names::split_from_name(self.name.to_str()?)
-    }
-}
-
-/// Counts of files that are not images, by extension.
-type Others = BTreeMap<String, u64>;
-
-/// One directory's entries, sorted by name; links are followed.
-struct Directory {
-    path: PathBuf,
-    /// Device and inode: the same through every link.
-    identity: (u64, u64),
-    folders: Vec<Entry>,
-    images: Vec<Entry>,
-    others: Others,
-}
-
-impl Directory {
-    fn read(path: &Path) -> Result<Self, SourceError> {
-        let failed = |error: io::Error| SourceError::at(path, error);
-        let metadata = fs::metadata(path).map_err(failed)?;
-        let mut directory = Self {
-            path: path.to_owned(),
-            identity: (metadata.dev(), metadata.ino()),
-            folders: Vec::new(),
-            images: Vec::new(),
-            others: Others::new(),
-        };
-        for entry in fs::read_dir(path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            directory.add(entry.file_name(), entry.path());
-        }
-        directory.folders.sort_by(|a, b| a.name.cmp(&b.name));
-        directory.images.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(directory)
-    }
-
-    fn add(&mut self, name: OsString, path: PathBuf) {
-        if names::is_ignored(&name) {
-            return;
-        }
-        // A link that leads nowhere is a sample that cannot be read.
-        let (is_folder, is_file, bytes) = fs::metadata(&path)
-            .map_or((false, true, 0), |metadata| {
-                (metadata.is_dir(), metadata.is_file(), metadata.len())
-            });
-        if is_folder {
-            self.folders.push(Entry { name, path, bytes });
-        } else if is_file && names::is_image(&name) {
-            self.images.push(Entry { name, path, bytes });
-        } else {
-            *self.others.entry(names::kind_of(&name)).or_default() += 1;
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.folders.is_empty() && self.images.is_empty() && self.others.is_empty()
-    }
-}
-
 /// Gathers samples; their labels are positions in `classes` until
 /// [`Collector::finish`] sorts the names.
 struct Collector<'a> {
-    root: &'a Path,
+    walk: Walk<'a>,
+    root_identity: Identity,
     classes: Vec<Class>,
     positions: BTreeMap<String, usize>,
     samples: Vec<Sample>,
@@ -160,9 +94,10 @@ struct Class {
 }
 
 impl<'a> Collector<'a> {
-    fn new(root: &'a Path) -> Self {
+    fn new(walk: Walk<'a>, root_identity: Identity) -> Self {
         Self {
-            root,
+            walk,
+            root_identity,
             classes: Vec::new(),
             positions: BTreeMap::new(),
             samples: Vec::new(),
@@ -178,8 +113,10 @@ impl<'a> Collector<'a> {
         }
         for folder in &directory.folders {
             let class = self.class(names::escaped(&folder.name));
-            let inner = Directory::read(&folder.path)?;
-            self.descend(&inner, class, split, &mut vec![directory.identity])?;
+            let inner = self.walk.read(&folder.path)?;
+            // Above a split folder lie the other splits: a link to there must end too.
+            let mut above = vec![self.root_identity, directory.identity];
+            self.descend(&inner, class, split, &mut above)?;
         }
         Ok(())
     }
@@ -198,7 +135,7 @@ impl<'a> Collector<'a> {
         directory: &Directory,
         class: usize,
         split: Split,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<Identity>,
     ) -> Result<(), SourceError> {
         if above.contains(&directory.identity) {
             return Ok(());
@@ -214,14 +151,17 @@ impl<'a> Collector<'a> {
         }
         above.push(directory.identity);
         for folder in &directory.folders {
-            self.descend(&Directory::read(&folder.path)?, class, split, above)?;
+            self.descend(&self.walk.read(&folder.path)?, class, split, above)?;
         }
         above.pop();
         Ok(())
     }
 
     fn push(&mut self, image: &Entry, label: i32, split: Split) {
-        let relative = image.path.strip_prefix(self.root).unwrap_or(&image.path);
+        let relative = image
+            .path
+            .strip_prefix(self.walk.root)
+            .unwrap_or(&image.path);
         self.samples.push(Sample {
             uri: names::escaped(relative.as_os_str()),
             label,
@@ -240,7 +180,7 @@ impl<'a> Collector<'a> {
                 }
             }
             return Err(SourceError::NoImages {
-                path: self.root.to_owned(),
+                path: self.walk.root.to_owned(),
                 found: summary(&self.others),
             });
         }
@@ -250,7 +190,7 @@ impl<'a> Collector<'a> {
             .find(|&(_, &position)| self.classes[position].images == 0);
         if let Some((name, &position)) = empty {
             return Err(SourceError::EmptyClass {
-                path: self.root.to_owned(),
+                path: self.walk.root.to_owned(),
                 class: name.clone(),
                 found: summary(&self.classes[position].others),
             });

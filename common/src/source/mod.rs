@@ -8,6 +8,7 @@
 //! Listing never decodes an image. A file that turns out to be unreadable
 //! becomes a reject of the run, not an error of the source.
 
+mod directory;
 mod error;
 mod folder;
 mod names;
@@ -23,7 +24,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use error::SourceError;
-pub use names::{IGNORED_FOLDERS, IMAGE_EXTENSIONS, SPLIT_NAMES};
+pub use names::{IGNORED_FOLDERS, IMAGE_EXTENSIONS, SPLIT_NAMES, is_image};
+
+use crate::interrupt::Interrupt;
 
 /// Label of a sample without one.
 pub const UNLABELLED: i32 = -1;
@@ -152,11 +155,11 @@ impl Source {
     ///
     /// # Errors
     /// When a directory or the table cannot be read, its layout is ambiguous, a
-    /// class is empty, or there is no image at all.
-    pub fn list(&self) -> Result<Listing, SourceError> {
+    /// class is empty, there is no image at all, or `interrupt` is set.
+    pub fn list(&self, interrupt: &Interrupt) -> Result<Listing, SourceError> {
         let mut listing = match &self.kind {
-            Kind::Folder => folder::list(&self.root)?,
-            Kind::Table(table) => table::list(table, &self.root)?,
+            Kind::Folder => folder::list(&self.root, interrupt)?,
+            Kind::Table(table) => table::list(table, &self.root, interrupt)?,
         };
         listing.samples.sort_by(|a, b| a.uri.cmp(&b.uri));
         Ok(listing)

@@ -39,8 +39,8 @@ pub(super) fn is_ignored(name: &OsStr) -> bool {
     name.as_bytes().starts_with(b".") || IGNORED_FOLDERS.iter().any(|folder| name == *folder)
 }
 
-/// Whether the extension is one of [`IMAGE_EXTENSIONS`].
-pub(super) fn is_image(name: &OsStr) -> bool {
+/// Whether the extension of the file name is one of [`IMAGE_EXTENSIONS`].
+pub fn is_image(name: &OsStr) -> bool {
     Path::new(name).extension().is_some_and(|extension| {
         IMAGE_EXTENSIONS
             .iter()

@@ -10,9 +10,15 @@ use std::{
 use csv::{ReaderBuilder, StringRecord};
 
 use super::{Listing, Sample, SourceError, Split, UNLABELLED};
+use crate::interrupt::Interrupt;
 
-/// Lists the rows of `table`; relative paths start from `root`.
-pub(super) fn list(table: &Path, root: &Path) -> Result<Listing, SourceError> {
+/// Lists the rows of `table`, unless `interrupt` is set before the end; relative
+/// paths start from `root`.
+pub(super) fn list(
+    table: &Path,
+    root: &Path,
+    interrupt: &Interrupt,
+) -> Result<Listing, SourceError> {
     let mut reader = ReaderBuilder::new()
         .from_path(table)
         .map_err(|error| failure(table, error))?;
@@ -21,6 +27,10 @@ pub(super) fn list(table: &Path, root: &Path) -> Result<Listing, SourceError> {
     let mut rows = Vec::new();
     let mut lines = HashMap::new();
     for record in reader.records() {
+        interrupt.check().map_err(|stopped| SourceError::Stopped {
+            path: table.to_owned(),
+            stopped,
+        })?;
         let record = record.map_err(|error| failure(table, error))?;
         let line = record.position().map_or(0, csv::Position::line);
         let row = columns

@@ -6,6 +6,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::exit::Exit;
 
 fn folder(files: &[&str]) -> TempDir {
     let root = tempfile::tempdir().unwrap();
@@ -18,14 +19,16 @@ fn folder(files: &[&str]) -> TempDir {
 }
 
 fn list(root: &TempDir) -> Result<Listing, SourceError> {
-    Source::open(root.path()).unwrap().list()
+    Source::open(root.path())
+        .unwrap()
+        .list(&Interrupt::default())
 }
 
 fn table(text: &str, files: &[&str]) -> Result<Listing, SourceError> {
     let root = folder(files);
     let path = root.path().join("table.csv");
     fs::write(&path, text).unwrap();
-    Source::open(&path).unwrap().list()
+    Source::open(&path).unwrap().list(&Interrupt::default())
 }
 
 fn shown(listing: &Listing) -> Vec<(&str, i32, Split)> {
@@ -178,20 +181,43 @@ fn links_are_followed_and_cycles_end() {
 }
 
 #[test]
-fn an_unreadable_directory_is_named() {
-    use std::os::unix::fs::PermissionsExt;
-    let root = folder(&["cat/1.jpg", "dog/1.jpg"]);
-    let locked = root.path().join("dog");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
-    // The superuser reads it all the same; then there is nothing to test.
-    if fs::read_dir(&locked).is_err() {
-        let error = list(&root).unwrap_err().to_string();
-        assert!(
-            error.contains("dog") && error.contains("permission"),
-            "{error}"
-        );
+fn a_link_to_a_folder_above_its_split_takes_no_image_of_another_split() {
+    let root = folder(&["train/cat/1.jpg", "test/cat/2.jpg"]);
+    symlink(root.path(), root.path().join("train/cat/up")).unwrap();
+    symlink(
+        root.path().join("train"),
+        root.path().join("train/cat/side"),
+    )
+    .unwrap();
+    let outside = folder(&["far/3.jpg"]);
+    symlink(root.path(), outside.path().join("far/back")).unwrap();
+    symlink(
+        outside.path().join("far"),
+        root.path().join("train/cat/out"),
+    )
+    .unwrap();
+    let listing = list(&root).unwrap();
+    assert_eq!(
+        shown(&listing),
+        [
+            ("test/cat/2.jpg", 0, Split::Test),
+            ("train/cat/1.jpg", 0, Split::Train),
+            ("train/cat/out/3.jpg", 0, Split::Train),
+        ]
+    );
+}
+
+#[test]
+fn listing_obeys_a_signal_and_says_how_to_exit() {
+    let root = folder(&["cat/1.jpg"]);
+    fs::write(root.path().join("table.csv"), "path,label\ncat/1.jpg,cat\n").unwrap();
+    for source in [root.path().to_owned(), root.path().join("table.csv")] {
+        let interrupt = Interrupt::default();
+        interrupt.pretend(Exit::Terminated);
+        let error = Source::open(&source).unwrap().list(&interrupt).unwrap_err();
+        assert_eq!(error.exit(), Exit::Terminated);
+        assert!(error.to_string().contains("stopped by a signal"), "{error}");
     }
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
@@ -263,7 +289,7 @@ fn absolute_paths_below_the_table_are_the_same_as_relative_ones() {
     )
     .unwrap();
     let source = Source::open(&path).unwrap();
-    let listing = source.list().unwrap();
+    let listing = source.list(&Interrupt::default()).unwrap();
     assert_eq!(
         shown(&listing),
         [

@@ -6,10 +6,10 @@ use anyhow::Result;
 use common::{
     backbone::registry::{self, Entry},
     exit::Exit,
+    output::{print, print_json},
 };
 use serde::Serialize;
 
-use super::print_json;
 use crate::cli::BackbonesArgs;
 
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ pub(super) fn run(args: &BackbonesArgs) -> Result<Exit> {
     if args.json {
         print_json(&rows)?;
     } else {
-        print_table(&rows)?;
+        print(|output| write_table(output, &rows))?;
     }
     Ok(Exit::Success)
 }
@@ -57,8 +57,7 @@ impl Row {
     }
 }
 
-fn print_table(rows: &[Row]) -> Result<()> {
-    let mut output = io::stdout().lock();
+fn write_table(output: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
     for row in rows {
         writeln!(output, "{}", row.name)?;
         writeln!(output, "  weights        {}", row.weights)?;

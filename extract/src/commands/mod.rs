@@ -5,14 +5,10 @@ mod run;
 mod status;
 mod verify;
 
-use std::{
-    error::Error,
-    io::{self, Write},
-};
+use std::error::Error;
 
 use anyhow::Result;
 use common::exit::Exit;
-use serde::Serialize;
 
 use crate::{
     cli::{Cli, Command},
@@ -40,12 +36,4 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
         return Some(Exit::Rejects);
     }
     error.is::<ShardError>().then_some(Exit::Usage)
-}
-
-/// Writes `value` as pretty JSON and a line end on standard output.
-fn print_json(value: &impl Serialize) -> Result<()> {
-    let mut output = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut output, value)?;
-    writeln!(output)?;
-    Ok(())
 }

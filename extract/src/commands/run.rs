@@ -13,15 +13,15 @@ use common::{
     embed::Embedder,
     exit::{Exit, UsageError},
     interrupt::Interrupt,
+    output::print_json,
+    progress::Progress,
     source::{Listing, Source},
 };
 use serde_json::json;
 
-use super::print_json;
 use crate::{
     pipeline::{self, Done, Job},
     plan::{RejectedParts, RunPlan, Summary},
-    progress::Progress,
 };
 
 /// A source in which every input is unusable.
@@ -38,10 +38,11 @@ pub(super) fn run(plan: &RunPlan) -> Result<Exit> {
     let interrupt = Interrupt::listen().context("listening for signals failed")?;
     refuse_out_below_source(plan)?;
     let source = Source::open(&plan.source)?;
-    let listing = source.list()?;
+    let listing = source.list(&interrupt)?;
     let embedder = Embedder::load(plan.embedder.clone())?;
+    interrupt.check()?;
     let cache = open_cache(plan, &listing, &embedder)?;
-    let work = Work::new(plan, &cache)?;
+    let work = Work::new(plan, &cache, &interrupt)?;
     let mut progress = Progress::start(work.rows, plan.verbosity);
     announce(plan, &embedder, &work, &progress);
     let job = Job {
@@ -57,7 +58,7 @@ pub(super) fn run(plan: &RunPlan) -> Result<Exit> {
     let result = pipeline::run(&job, &mut progress);
     progress.finish();
     let done = result.with_context(|| resume_hint(&plan.out))?;
-    conclude(plan, &progress, done)
+    conclude(plan, &cache, &progress, done)
 }
 
 fn open_cache(plan: &RunPlan, listing: &Listing, embedder: &Embedder) -> Result<Cache> {
@@ -89,15 +90,15 @@ struct Work {
 }
 
 impl Work {
-    fn new(plan: &RunPlan, cache: &Cache) -> Result<Self> {
+    fn new(plan: &RunPlan, cache: &Cache, interrupt: &Interrupt) -> Result<Self> {
         let mut work = Self {
             parts: Vec::new(),
             rows: 0,
             shard_rows: 0,
             earlier_rejects: 0,
         };
-        for part in (plan.shard.index()..cache.part_count()).step_by(plan.shard.count() as usize) {
-            let part = PartIndex(part);
+        for part in cache.parts_of(plan.shard) {
+            interrupt.check()?;
             let rows = cache.rows_of(part);
             let rows = rows.end - rows.start;
             work.shard_rows += rows;
@@ -163,7 +164,7 @@ fn announce(plan: &RunPlan, embedder: &Embedder, work: &Work, progress: &Progres
     let earlier = work.shard_rows - work.rows;
     if earlier > 0 {
         progress.say(&format!(
-            "resuming: {earlier} of {} images are done",
+            "resuming: {earlier} of {} inputs are done",
             work.shard_rows
         ));
     }
@@ -176,18 +177,20 @@ fn announce(plan: &RunPlan, embedder: &Embedder, work: &Work, progress: &Progres
     ));
 }
 
-fn conclude(plan: &RunPlan, progress: &Progress, done: Done) -> Result<Exit> {
-    let status = cache::status(&plan.out)?;
+fn conclude(plan: &RunPlan, cache: &Cache, progress: &Progress, done: Done) -> Result<Exit> {
+    let status = cache::status(cache)?;
     match plan.summary {
-        Summary::Json => print_json(&json!({
-            "cache": plan.out.display().to_string(),
-            "images": done.images,
-            "rejects": done.rejects,
-            "parts": done.parts,
-            "seconds": progress.elapsed().as_secs_f64(),
-            "images_per_second": progress.rate(),
-            "status": status,
-        }))?,
+        Summary::Json => {
+            print_json(&json!({
+                "cache": plan.out.display().to_string(),
+                "images": done.images,
+                "rejects": done.rejects,
+                "parts": done.parts,
+                "seconds": progress.elapsed().as_secs_f64(),
+                "images_per_second": progress.rate(),
+                "status": status,
+            }))?;
+        }
         Summary::Text => say_summary(plan, progress, done, &status),
     }
     if let Some(exit) = done.stopped {
@@ -208,7 +211,7 @@ fn say_summary(plan: &RunPlan, progress: &Progress, done: Done, status: &Status)
             done.rejects
         ));
     }
-    let state = if status.done_parts == status.parts {
+    let state = if status.is_complete() {
         "complete".to_owned()
     } else {
         format!("{} of {} parts", status.done_parts, status.parts)
@@ -217,16 +220,13 @@ fn say_summary(plan: &RunPlan, progress: &Progress, done: Done, status: &Status)
 }
 
 fn refuse_if_nothing_is_usable(cache: &Path, status: &Status) -> Result<(), NothingUsable> {
-    let is_complete = status.done_parts == status.parts;
     match status.rejects.first() {
-        Some(first) if is_complete && status.rejects.len() as u64 == status.rows => {
-            Err(NothingUsable {
-                cache: cache.display().to_string(),
-                rows: status.rows,
-                uri: first.uri.clone(),
-                reason: first.reason.clone(),
-            })
-        }
+        Some(first) if status.is_complete() && status.images() == 0 => Err(NothingUsable {
+            cache: cache.display().to_string(),
+            rows: status.rows,
+            uri: first.uri.clone(),
+            reason: first.reason.clone(),
+        }),
         _ => Ok(()),
     }
 }

@@ -1,28 +1,38 @@
-//! `extract status`: how far a cache is, and what was rejected.
+//! `extract status`: how far a cache is, what was rejected, what is damaged.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::Result;
 use common::{
-    cache::{self, CacheReader, Completeness},
+    cache::{self, Cache, Manifest, Status},
     exit::Exit,
+    output::{print, print_json},
 };
 use serde_json::json;
 
-use super::print_json;
 use crate::cli::CacheArgs;
 
 pub(super) fn run(args: &CacheArgs) -> Result<Exit> {
-    let status = cache::status(&args.cache)?;
-    let reader = CacheReader::open_with(&args.cache, Completeness::Partial)?;
-    let manifest = reader.manifest();
+    let cache = Cache::open(&args.cache)?;
+    let status = cache::status(&cache)?;
+    let manifest = cache.manifest();
     if args.json {
         print_json(&json!({ "manifest": manifest, "status": status }))?;
-        return Ok(Exit::Success);
+    } else {
+        print(|output| {
+            write_features(output, &args.cache, manifest)?;
+            write_status(output, &args.cache, &status)
+        })?;
     }
-    let mut output = io::stdout().lock();
+    Ok(Exit::Success)
+}
+
+fn write_features(output: &mut dyn Write, cache: &Path, manifest: &Manifest) -> io::Result<()> {
     let identity = &manifest.identity;
-    writeln!(output, "cache        {}", args.cache.display())?;
+    writeln!(output, "cache        {}", cache.display())?;
     writeln!(
         output,
         "features     {} {} of {}, {} {}",
@@ -33,10 +43,13 @@ pub(super) fn run(args: &CacheArgs) -> Result<Exit> {
         identity.dtype
     )?;
     writeln!(output, "fingerprint  {}", manifest.fingerprint)?;
-    writeln!(output, "classes      {}", manifest.classes.len())?;
+    writeln!(output, "classes      {}", manifest.classes.len())
+}
+
+fn write_status(output: &mut dyn Write, cache: &Path, status: &Status) -> io::Result<()> {
     writeln!(
         output,
-        "images       {} of {}",
+        "inputs       {} of {}",
         status.done_rows, status.rows
     )?;
     writeln!(
@@ -45,6 +58,7 @@ pub(super) fn run(args: &CacheArgs) -> Result<Exit> {
         status.done_parts, status.parts
     )?;
     writeln!(output, "bytes        {}", status.bytes)?;
+    writeln!(output, "images       {}", status.images())?;
     writeln!(output, "rejects      {}", status.rejects.len())?;
     for reject in &status.rejects {
         writeln!(
@@ -53,5 +67,22 @@ pub(super) fn run(args: &CacheArgs) -> Result<Exit> {
             reject.id, reject.uri, reject.reason
         )?;
     }
-    Ok(Exit::Success)
+    if !status.damaged.is_empty() {
+        writeln!(output, "damaged      {}", status.damaged.len())?;
+        for damage in &status.damaged {
+            writeln!(
+                output,
+                "  {} `{}`: {}",
+                damage.part,
+                damage.path.display(),
+                damage.problem
+            )?;
+        }
+        writeln!(
+            output,
+            "find all damage with `extract verify {}`, then redo the parts with the same `extract run` command",
+            cache.display()
+        )?;
+    }
+    Ok(())
 }

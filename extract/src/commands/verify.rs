@@ -9,9 +9,9 @@ use anyhow::Result;
 use common::{
     cache::{self, Cache, PartIndex, Report},
     exit::Exit,
+    output::{print, print_json},
 };
 
-use super::print_json;
 use crate::cli::VerifyArgs;
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit> {
@@ -27,18 +27,16 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit> {
     if args.cache.json {
         print_json(&report)?;
     } else {
-        print_report(&report, args)?;
+        print(|output| write_report(output, &report, args))?;
     }
-    let is_whole = report.damaged.is_empty() && report.missing_parts.is_empty();
-    Ok(if is_whole {
+    Ok(if report.is_ok() {
         Exit::Success
     } else {
         Exit::Damage
     })
 }
 
-fn print_report(report: &Report, args: &VerifyArgs) -> Result<()> {
-    let mut output = io::stdout().lock();
+fn write_report(output: &mut dyn Write, report: &Report, args: &VerifyArgs) -> io::Result<()> {
     writeln!(output, "{} files are as recorded", report.ok_files)?;
     for damage in &report.damaged {
         writeln!(

@@ -34,8 +34,9 @@ impl Chunks {
         self.0.len()
     }
 
-    pub(super) fn get(&self, sequence: u64) -> Option<&Chunk> {
-        self.0.get(usize::try_from(sequence).ok()?)
+    /// The chunk of a number below [`Chunks::len`].
+    pub(super) fn get(&self, sequence: u64) -> &Chunk {
+        &self.0[sequence as usize]
     }
 }
 

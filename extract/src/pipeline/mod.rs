@@ -1,21 +1,16 @@
 //! From the source to committed parts.
 //!
 //! Each worker thread takes the next chunk of plan rows, reads, decodes and
-//! embeds it, and hands the rows to the writer, which puts chunks back in
-//! order and commits a part when its last row is there. Decoding, backbone
-//! and writing overlap because workers are at different points; memory is
-//! bounded because no worker may run further ahead of the writer than the
-//! [`window`] allows.
+//! embeds it; the writer gets the chunks in order and commits a part when its
+//! last row is there. Decoding, backbone and writing overlap and memory is
+//! bounded, see [`common::in_order`].
 //!
 //! A chunk never spans two parts, and an image's features depend on the image
 //! alone, so threads and chunks leave no trace in the files.
 
 mod chunk;
-mod window;
 mod worker;
 mod writer;
-
-use std::{sync::mpsc, thread};
 
 use common::{
     cache::{Cache, CacheError, PartIndex},
@@ -23,15 +18,13 @@ use common::{
     engine::EngineError,
     exit::Exit,
     image::PreprocessError,
+    in_order::{self, Pieces},
     interrupt::Interrupt,
+    progress::Progress,
     source::Source,
 };
 
-use self::{chunk::Chunks, window::Window, worker::Worker, writer::Writer};
-use crate::progress::Progress;
-
-/// Chunks that workers may be ahead of the writer, for each thread.
-const CHUNKS_AHEAD: u64 = 4;
+use self::{chunk::Chunks, worker::Worker, writer::Writer};
 
 /// What is to be done.
 pub(crate) struct Job<'a> {
@@ -112,27 +105,22 @@ impl RunError {
 /// See [`RunError`]; what was committed before stays.
 pub(crate) fn run(job: &Job<'_>, progress: &mut Progress) -> Result<Done, RunError> {
     let chunks = Chunks::new(job.cache, job.parts, job.embedder.preferred_batch());
-    let threads = job.threads.min(chunks.len().max(1));
-    let window = Window::new(chunks.len() as u64, CHUNKS_AHEAD * threads as u64);
-    let (sender, receiver) = mpsc::sync_channel(threads);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            let sender = sender.clone();
-            let (window, chunks) = (&window, &chunks);
-            scope.spawn(move || {
-                match Worker::new(job) {
-                    Ok(mut worker) => worker.work(window, chunks, &sender),
-                    // The writer has gone only if it met an error of its own.
-                    Err(error) => drop(sender.send((0, Err(error)))),
-                }
-            });
-        }
-        drop(sender);
-        let mut writer = Writer::new(job, &chunks, progress);
-        let result = writer.drain(&receiver, &window);
-        // Workers that wait for room, or to send, are let go.
-        window.stop();
-        drop(receiver);
-        result
+    let pieces = Pieces {
+        count: chunks.len() as u64,
+        threads: job.threads,
+        interrupt: job.interrupt,
+    };
+    let start = || {
+        let mut worker = Worker::new(job)?;
+        let chunks = &chunks;
+        Ok(move |sequence| worker.embed(chunks.get(sequence)))
+    };
+    let mut writer = Writer::new(job, progress);
+    let stopped = in_order::work(&pieces, start, |sequence, embedded| {
+        writer.write(chunks.get(sequence), &embedded)
+    })?;
+    Ok(Done {
+        stopped,
+        ..writer.done()
     })
 }

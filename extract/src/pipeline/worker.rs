@@ -1,17 +1,11 @@
 //! A worker thread: plan rows in, features out.
 
-use std::sync::mpsc::SyncSender;
-
 use common::{
     embed,
     source::{Sample, Source},
 };
 
-use super::{
-    Job, RunError,
-    chunk::{Chunk, Chunks},
-    window::Window,
-};
+use super::{Job, RunError, chunk::Chunk};
 
 /// The features of a chunk.
 pub(super) struct Embedded {
@@ -20,9 +14,6 @@ pub(super) struct Embedded {
     /// For each layer `[usable rows, dim]` f32.
     pub(super) layers: Vec<Vec<f32>>,
 }
-
-/// A chunk's number and what became of it.
-pub(super) type Outcome = (u64, Result<Embedded, RunError>);
 
 pub(super) struct Worker<'a> {
     job: &'a Job<'a>,
@@ -39,23 +30,8 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Takes chunks until none is left, the user stops the run, or the writer
-    /// has gone.
-    pub(super) fn work(&mut self, window: &Window, chunks: &Chunks, results: &SyncSender<Outcome>) {
-        while self.job.interrupt.received().is_none() {
-            let Some(sequence) = window.claim() else {
-                return;
-            };
-            let Some(chunk) = chunks.get(sequence) else {
-                return;
-            };
-            if results.send((sequence, self.embed(chunk))).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn embed(&mut self, chunk: &Chunk) -> Result<Embedded, RunError> {
+    /// Reads, decodes and embeds the images of a chunk.
+    pub(super) fn embed(&mut self, chunk: &Chunk) -> Result<Embedded, RunError> {
         let rejects = chunk
             .rows
             .clone()

@@ -1,65 +1,44 @@
-//! Puts chunks back in order and writes parts.
+//! Writes chunks, which come in order, and commits parts.
 
-use std::{collections::BTreeMap, sync::mpsc::Receiver};
-
-use common::cache::{FeatureRow, PartIndex, PartWriter};
+use common::{
+    cache::{FeatureRow, PartIndex, PartWriter},
+    progress::Progress,
+};
 
 use super::{
     Done, Job, RunError,
-    chunk::{Chunk, Chunks, Place},
-    window::Window,
-    worker::{Embedded, Outcome},
+    chunk::{Chunk, Place},
+    worker::Embedded,
 };
-use crate::progress::Progress;
 
 /// Rejects that are named one by one; later ones are only counted.
 const NAMED_REJECTS: u64 = 20;
 
 pub(super) struct Writer<'a> {
     job: &'a Job<'a>,
-    chunks: &'a Chunks,
     progress: &'a mut Progress,
     part: Option<(PartIndex, PartWriter)>,
     done: Done,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(job: &'a Job<'a>, chunks: &'a Chunks, progress: &'a mut Progress) -> Self {
+    pub(super) fn new(job: &'a Job<'a>, progress: &'a mut Progress) -> Self {
         Self {
             job,
-            chunks,
             progress,
             part: None,
             done: Done::default(),
         }
     }
 
-    /// Writes what the workers send, until they are all gone. An unfinished
-    /// part is dropped.
-    pub(super) fn drain(
-        &mut self,
-        outcomes: &Receiver<Outcome>,
-        window: &Window,
-    ) -> Result<Done, RunError> {
-        let mut early: BTreeMap<u64, Embedded> = BTreeMap::new();
-        let mut next = 0;
-        while let Ok((sequence, outcome)) = outcomes.recv() {
-            early.insert(sequence, outcome?);
-            while let Some(embedded) = early.remove(&next) {
-                if let Some(chunk) = self.chunks.get(next) {
-                    self.write(chunk, &embedded)?;
-                }
-                window.written();
-                next += 1;
-            }
-        }
-        if next < self.chunks.len() as u64 {
-            self.done.stopped = self.job.interrupt.received();
-        }
-        Ok(self.done)
+    /// What was done so far.
+    pub(super) fn done(&self) -> Done {
+        self.done
     }
 
-    fn write(&mut self, chunk: &Chunk, embedded: &Embedded) -> Result<(), RunError> {
+    /// Writes a chunk behind the one before. A part that is unfinished when the
+    /// writer is dropped leaves nothing behind.
+    pub(super) fn write(&mut self, chunk: &Chunk, embedded: &Embedded) -> Result<(), RunError> {
         let mut writer = match self.part.take() {
             Some((part, writer)) if part == chunk.part => writer,
             _ => self.job.cache.write_part(chunk.part)?,
@@ -83,7 +62,8 @@ impl<'a> Writer<'a> {
             }
         }
         self.done.images += usable as u64;
-        self.progress.advance(embedded.rejects.len() as u64);
+        let rejects = embedded.rejects.len() - usable;
+        self.progress.advance(usable as u64, rejects as u64);
         match chunk.place {
             Place::Inner => self.part = Some((chunk.part, writer)),
             Place::Last => {

@@ -91,8 +91,10 @@ fn unusable_files_are_rejects_that_shift_no_row() {
         }
     }
     assert_eq!(rows, 18);
-    let status = bench.extract(&["status", "cache"]).exited(0);
-    assert!(status.stdout.contains("01-text.jpg"));
+    let status = bench.extract(&["status", "cache"]).exited(0).stdout;
+    for said in ["01-text.jpg", "inputs       22 of 22", "images       18"] {
+        assert!(status.contains(said), "no `{said}` in {status}");
+    }
 }
 
 #[test]
@@ -252,6 +254,22 @@ fn cache_of_other_features_is_refused_with_the_differing_fields() {
         .exited(4)
         .saying(&["dtype", "exif", "--out"]);
     bench.extract(&["verify", "cache"]).exited(0);
+}
+
+#[test]
+fn cache_without_its_plan_is_refused_with_the_remedy() {
+    let bench = Workbench::new();
+    small_set(&bench, 1, 1);
+    extract_small(&bench, "cache", &[]).exited(0);
+    fs::remove_file(bench.path("cache/plan.parquet")).unwrap();
+    let remedy = ["plan.parquet", "missing", "into a new folder"];
+    extract_small(&bench, "cache", &[])
+        .exited(3)
+        .saying(&remedy);
+    bench
+        .extract(&["status", "cache"])
+        .exited(3)
+        .saying(&remedy);
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! The same source and options give the same bytes, however the work is cut,
 //! killed, or ordered.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Stdio},
+};
 
 use end_to_end::{Workbench, files_below};
 
@@ -86,11 +90,9 @@ fn array_variables_of_slurm_choose_the_shard() {
     assert_same(&bench, "cache", &expected);
 }
 
-/// Kills a run after its first part, as a cluster does, and runs it again.
-#[test]
-fn killed_extraction_resumes_without_loss() {
-    let bench = Workbench::new();
-    small_set(&bench, 10, 20);
+/// Starts a run of 150 parts that is still at work when its first part is there.
+fn start_and_wait_for_a_part(bench: &Workbench) -> Child {
+    small_set(bench, 10, 20);
     let options = [
         &["run", "images", "--out", "cache", "--part-rows", "4"],
         &SMALL[..],
@@ -98,16 +100,24 @@ fn killed_extraction_resumes_without_loss() {
     .concat();
     let mut run = bench
         .command("extract", &options)
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let first_part = bench.path("cache/parts/00000.json");
     while !first_part.exists() && run.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
+    assert!(first_part.exists(), "the run ended before its first part");
+    run
+}
+
+/// Kills a run after its first part, as a cluster does, and runs it again.
+#[test]
+fn killed_extraction_resumes_without_loss() {
+    let bench = Workbench::new();
+    let mut run = start_and_wait_for_a_part(&bench);
     run.kill().unwrap();
     run.wait().unwrap();
-    assert!(first_part.exists(), "a part was committed before the kill");
     let committed = crate::sorted_names(&bench.path("cache/parts"));
     assert!(committed.len() < 150, "the run was killed before its end");
     let committed = fs::read(bench.path("cache/avgpool/00000.arrow")).unwrap();
@@ -126,25 +136,8 @@ fn killed_extraction_resumes_without_loss() {
 #[test]
 fn terminated_extraction_says_how_to_resume() {
     let bench = Workbench::new();
-    small_set(&bench, 10, 20);
-    let options = [
-        &["run", "images", "--out", "cache", "--part-rows", "4"],
-        &SMALL[..],
-    ]
-    .concat();
-    let mut run = bench
-        .command("extract", &options)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !bench.path("cache/parts/00000.json").exists() && run.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    let signalled = std::process::Command::new("kill")
-        .args(["-TERM", &run.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(signalled.success());
+    let run = start_and_wait_for_a_part(&bench);
+    crate::terminate(&run);
     let output = run.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143));
     let stderr = String::from_utf8(output.stderr).unwrap();

@@ -7,9 +7,8 @@ use common::{
     source::Split,
 };
 use end_to_end::Workbench;
-use serde_json::Value;
 
-use crate::{extract_small, small_set};
+use crate::{extract_small, json, small_set};
 
 #[test]
 fn class_folders_become_a_complete_cache() {
@@ -159,6 +158,11 @@ fn a_flipped_byte_is_found_discarded_and_redone() {
 
     let found = bench.extract(&["verify", "cache"]).exited(6);
     assert!(found.stdout.contains("00001.arrow"), "{}", found.stdout);
+    fs::write(bench.path("cache/parts/00000.json"), "{").unwrap();
+    let status = bench.extract(&["status", "cache"]).exited(0).stdout;
+    for said in ["damaged      1", "parts/00000.json", "extract verify cache"] {
+        assert!(status.contains(said), "no `{said}` in {status}");
+    }
     bench.extract(&["verify", "cache", "--discard"]).exited(6);
     extract_small(&bench, "cache", &[]).exited(0);
     assert_eq!(fs::read(&file).unwrap(), whole);
@@ -199,8 +203,4 @@ fn rows(reader: &CacheReader, layer: &str) -> Vec<Vec<f32>> {
         }
     }
     rows
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
 }

@@ -4,19 +4,14 @@ use std::fs;
 
 use end_to_end::Workbench;
 use safetensors::SafeTensors;
-use serde_json::Value;
 
-use crate::{extract_small, small_set};
+use crate::{extract_small, json, small_set};
 
-fn bench_with_cache(options: &[&str]) -> Workbench {
+pub(crate) fn bench_with_cache(options: &[&str]) -> Workbench {
     let bench = Workbench::new();
     small_set(&bench, 3, 6);
     extract_small(&bench, "cache", options).exited(0);
     bench
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
 }
 
 #[test]
@@ -61,81 +56,6 @@ fn the_same_seed_gives_the_same_head_from_either_format() {
     assert_eq!(head("a"), head("b"));
     assert_eq!(head("a"), head("c"));
     assert_ne!(head("a"), head("d"));
-}
-
-#[test]
-fn predictions_on_files_are_those_on_the_cache() {
-    let bench = bench_with_cache(&[]);
-    bench
-        .train_head(&["linear", "cache", "--out", "run"])
-        .exited(0);
-    let ended = bench
-        .train_head(&["predict", "run", "images/test", "--top", "1", "--json"])
-        .exited(0);
-    let predictions = json(&ended.stdout);
-    let predictions = predictions.as_array().unwrap();
-    assert_eq!(predictions.len(), 18);
-    let right = predictions.iter().filter(|prediction| {
-        let class = prediction["top"][0]["class"].as_str().unwrap();
-        prediction["image"]
-            .as_str()
-            .unwrap()
-            .contains(&format!("/{class}/"))
-    });
-    let eval = bench
-        .train_head(&["eval", "run", "cache", "--split", "test", "--json"])
-        .exited(0);
-    let top1 = json(&eval.stdout)["metrics"]["top1"].as_f64().unwrap();
-    assert_eq!((top1 * 18.0).round() as usize, right.count());
-}
-
-#[test]
-fn a_bad_image_is_reported_skipped_and_shows_in_the_exit_code() {
-    let bench = bench_with_cache(&[]);
-    bench
-        .train_head(&["linear", "cache", "--out", "run"])
-        .exited(0);
-    fs::write(bench.path("bad.jpg"), "no picture").unwrap();
-    let image = crate::sorted_names(&bench.path("images/test/bag")).remove(0);
-    let image = format!("images/test/bag/{image}");
-    let ended = bench
-        .train_head(&["predict", "run", "bad.jpg", &image])
-        .exited(3)
-        .saying(&["bad.jpg"]);
-    assert!(ended.stdout.contains(&image), "{}", ended.stdout);
-}
-
-#[test]
-fn other_weights_are_refused_with_the_differing_field() {
-    let bench = bench_with_cache(&[]);
-    bench
-        .train_head(&["linear", "cache", "--out", "run"])
-        .exited(0);
-    // The same network with one value changed.
-    let mut weights = fs::read(end_to_end::data_path(
-        "weights/efficientnet-lite0.safetensors",
-    ))
-    .unwrap();
-    let last = weights.len() - 2;
-    let stem = weights
-        .windows(2)
-        .skip(100_000)
-        .position(|pair| pair[0] != pair[1])
-        .unwrap()
-        + 100_000;
-    weights[stem] ^= 1;
-    weights[last] ^= 1;
-    fs::write(bench.path("other.safetensors"), weights).unwrap();
-    bench
-        .train_head(&[
-            "predict",
-            "run",
-            "images/test/bag",
-            "--weights",
-            "other.safetensors",
-        ])
-        .exited(4)
-        .saying(&["weights", "run"]);
 }
 
 #[test]
@@ -205,4 +125,39 @@ fn an_existing_run_is_replaced_only_on_request() {
     bench
         .train_head(&["linear", "cache", "--out", "run", "--overwrite"])
         .exited(0);
+}
+
+#[test]
+fn a_training_that_fails_leaves_the_old_run_whole() {
+    let bench = bench_with_cache(&[]);
+    bench
+        .train_head(&["linear", "cache", "--out", "run"])
+        .exited(0);
+    let before = end_to_end::files_below(&bench.path("run"));
+    let diverging = [
+        "--optimizer=sgd",
+        "--weight-decay=1",
+        "--lr=1e30",
+        "--batch-size=4",
+    ];
+    let arguments = ["linear", "cache", "--out", "run", "--overwrite"];
+    bench
+        .train_head(&[&arguments[..], &diverging].concat())
+        .exited(1)
+        .saying(&["nothing is kept"]);
+    assert!(before == end_to_end::files_below(&bench.path("run")));
+}
+
+#[test]
+fn what_a_killed_training_left_is_removed_and_no_obstacle() {
+    let bench = bench_with_cache(&[]);
+    fs::create_dir(bench.path("run")).unwrap();
+    fs::write(bench.path("run/.metrics.jsonl.x1y2z3.tmp"), "{}").unwrap();
+    bench
+        .train_head(&["linear", "cache", "--out", "run"])
+        .exited(0);
+    assert_eq!(
+        crate::sorted_names(&bench.path("run")),
+        ["head.safetensors", "metrics.jsonl", "run.json"]
+    );
 }

@@ -14,8 +14,14 @@ mod bad_input;
 mod determinism;
 mod extraction;
 mod heads;
+mod output;
+mod predictions;
+mod signals;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    process::{Child, Command},
+};
 
 use end_to_end::{Ended, Workbench};
 
@@ -60,4 +66,17 @@ fn sorted_names(folder: &Path) -> Vec<String> {
 fn extract_small(bench: &Workbench, out: &str, options: &[&str]) -> Ended {
     let arguments = [&["run", "images", "--out", out], &SMALL[..], options].concat();
     bench.extract(&arguments)
+}
+
+/// Sends SIGTERM, which is how a cluster announces the end of a time limit.
+fn terminate(child: &Child) {
+    let status = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
 }

@@ -6,16 +6,13 @@ use common::{
     engine::device::Precision,
     exit::Exit,
     head::RunRecord,
-    image::{DEFAULT_MAX_PIXELS, DecodeOptions, ExifPolicy, Preprocess},
+    image::{DecodeOptions, ExifPolicy, Preprocess},
 };
 
 use crate::{failure::Failure, plan::PredictPlan};
 
 /// From the bytes of image files to the features of one layer, in batches.
 pub(super) trait Backbone {
-    /// How many images a batch should have.
-    fn preferred_batch(&self) -> usize;
-
     /// Decodes an image and appends it to the batch; an unusable one is said why
     /// and changes nothing.
     fn add(&mut self, file: &[u8]) -> Result<(), String>;
@@ -25,10 +22,6 @@ pub(super) trait Backbone {
 }
 
 impl Backbone for Worker<'_> {
-    fn preferred_batch(&self) -> usize {
-        self.embedder().preferred_batch()
-    }
-
     fn add(&mut self, file: &[u8]) -> Result<(), String> {
         Self::add(self, file).map_err(|error| error.to_string())
     }
@@ -70,7 +63,7 @@ pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, F
         preprocess,
         decode: DecodeOptions {
             exif,
-            max_pixels: DEFAULT_MAX_PIXELS,
+            max_pixels: plan.max_pixels,
         },
         device: plan.device,
         precision,

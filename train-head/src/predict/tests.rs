@@ -1,18 +1,14 @@
 use std::fs;
 
-use common::cache::Identity;
+use common::{head::Head, progress::Verbosity};
 use serde_json::{Value, json};
 
-use super::*;
+use super::{backbone::Backbone, *};
 
 /// Takes images of two ASCII digits, which are their features.
 struct Digits(Vec<f32>);
 
 impl Backbone for Digits {
-    fn preferred_batch(&self) -> usize {
-        2
-    }
-
     fn add(&mut self, file: &[u8]) -> Result<(), String> {
         let [a @ b'0'..=b'9', b @ b'0'..=b'9'] = file else {
             return Err("not two digits".to_owned());
@@ -64,9 +60,11 @@ fn plan() -> PredictPlan {
         top: 1,
         weights: None,
         device: common::engine::device::DeviceChoice::Cpu,
+        max_pixels: 1,
+        threads: 1,
         report: crate::plan::Reporting {
             result: crate::plan::ResultFormat::Nothing,
-            progress: crate::plan::Progress::Hidden,
+            verbosity: Verbosity::Quiet,
         },
     }
 }
@@ -81,9 +79,12 @@ fn bad_image_is_skipped_and_the_others_keep_their_places() {
     for (path, content) in paths.iter().zip(files) {
         fs::write(path, content).unwrap();
     }
-    let found = images::find(&[directory.path().to_owned()]).unwrap();
+    let found = images::find(&[directory.path().to_owned()], &Interrupt::default()).unwrap();
     assert_eq!(found, paths);
-    let predictions = predict(&bundle(), &mut Digits(Vec::new()), &found, 1).unwrap();
+    let bundle = bundle();
+    let mut classifier = Classifier::new(&bundle, Digits(Vec::new()), 1);
+    let mut predictions = classifier.classify(&found[..2]).unwrap();
+    predictions.extend(classifier.classify(&found[2..]).unwrap());
     let classes: Vec<_> = predictions
         .iter()
         .map(|p| p.top.first().map(|guess| guess.class.as_str()))
@@ -115,7 +116,7 @@ fn another_backbone_is_refused_naming_the_fields() {
 #[test]
 fn folder_without_images_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    let failure = images::find(&[directory.path().to_owned()]).unwrap_err();
+    let failure = images::find(&[directory.path().to_owned()], &Interrupt::default()).unwrap_err();
     assert_eq!(failure.exit, Exit::Input);
     assert!(failure.to_string().contains("no images"));
 }

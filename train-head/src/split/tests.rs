@@ -117,6 +117,7 @@ fn split_of_the_source_is_kept_and_leaks_are_said() {
 #[test]
 fn what_cannot_be_trained_on_is_named() {
     let two = rows(&[1, 2]);
+    assert!(message(partition(&draw(&[], &[]), &classes(0))).starts_with("no classes in the"));
     assert!(message(partition(&draw(&[0, 0], &two), &classes(1))).starts_with("1 class"));
     assert!(
         message(partition(&draw(&[0, 0], &two), &classes(2))).starts_with("class `c1` has no row")

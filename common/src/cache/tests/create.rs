@@ -15,7 +15,7 @@ fn racing_creators_agree_on_one_cache() {
                 scope.spawn(move || {
                     barrier.wait();
                     let cache = Cache::create_or_resume(directory, &setup(listing)).unwrap();
-                    for part in cache.pending_parts(Shard::new(index, 4).unwrap()).unwrap() {
+                    for part in pending(&cache, Shard::new(index, 4).unwrap()) {
                         write(&cache, part);
                     }
                 });

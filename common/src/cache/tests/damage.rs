@@ -76,15 +76,9 @@ fn a_size_other_than_recorded_makes_the_part_pending() {
         error.contains("layer3/00001.arrow") && error.contains("extract verify"),
         "{error}"
     );
-    assert_eq!(
-        finished.cache.pending_parts(Shard::WHOLE).unwrap(),
-        [PartIndex(1)]
-    );
+    assert_eq!(pending(&finished.cache, Shard::WHOLE), [PartIndex(1)]);
     fs::remove_file(&name).unwrap();
-    assert_eq!(
-        finished.cache.pending_parts(Shard::WHOLE).unwrap(),
-        [PartIndex(1)]
-    );
+    assert_eq!(pending(&finished.cache, Shard::WHOLE), [PartIndex(1)]);
     write_all(&finished.cache);
     assert_eq!(fs::read(&name).unwrap(), whole);
 }
@@ -103,10 +97,7 @@ fn records_that_are_torn_or_of_another_row_count_make_the_part_pending() {
     ];
     for text in cases {
         fs::write(&path, text).unwrap();
-        assert_eq!(
-            finished.cache.pending_parts(Shard::WHOLE).unwrap(),
-            [PartIndex(1)]
-        );
+        assert_eq!(pending(&finished.cache, Shard::WHOLE), [PartIndex(1)]);
         assert!(finished.read("avgpool").is_err());
         assert!(!verify(finished.directory.path()).unwrap().is_ok());
     }
@@ -180,6 +171,40 @@ fn truncated_plans_are_errors_at_every_length() {
             "{length}: {error}"
         );
     }
+}
+
+#[test]
+fn a_cache_without_its_plan_is_unusable_input_with_the_remedy() {
+    let finished = Finished::new(FileFormat::Arrow);
+    fs::remove_file(finished.path("plan.parquet")).unwrap();
+    let error = Cache::open(finished.directory.path()).unwrap_err();
+    assert_eq!(error.exit(), crate::exit::Exit::Input);
+    let error = error.to_string();
+    assert!(
+        error.contains("plan.parquet") && error.contains("into a new folder"),
+        "{error}"
+    );
+}
+
+#[test]
+fn status_reports_damaged_parts_beside_the_others() {
+    let finished = Finished::new(FileFormat::Arrow);
+    fs::write(finished.path("parts/00001.json"), "{").unwrap();
+    fs::write(finished.path("avgpool/00002.arrow"), "short").unwrap();
+    let status = status(&finished.cache).unwrap();
+    assert_eq!((status.parts, status.done_parts), (3, 1));
+    let damaged: Vec<_> = status
+        .damaged
+        .iter()
+        .map(|damage| (damage.part, damage.path.clone()))
+        .collect();
+    assert_eq!(
+        damaged,
+        [
+            (1, finished.path("parts/00001.json")),
+            (2, finished.path("avgpool/00002.arrow"))
+        ]
+    );
 }
 
 proptest! {

@@ -113,8 +113,16 @@ fn write(cache: &Cache, part: PartIndex) -> CommitRecord {
     fill(cache, part, cache.rows_of(part).end).commit().unwrap()
 }
 
+/// Parts of a shard without a valid commit record.
+fn pending(cache: &Cache, shard: Shard) -> Vec<PartIndex> {
+    let parts = cache.parts_of(shard);
+    parts
+        .filter(|&part| cache.committed(part).unwrap().is_none())
+        .collect()
+}
+
 fn write_all(cache: &Cache) {
-    for part in cache.pending_parts(Shard::WHOLE).unwrap() {
+    for part in pending(cache, Shard::WHOLE) {
         write(cache, part);
     }
 }
@@ -144,7 +152,6 @@ fn assert_rows(reader: &CacheReader, layer: &str) {
     let mut expected = (0..plan.len() as u64)
         .filter(|&id| !is_reject(id))
         .flat_map(|id| (0..views).map(move |view| (id, view)));
-    let mut count = 0;
     for batch in reader.batches(layer).unwrap() {
         let batch = batch.unwrap();
         let mut row_values = vec![0.0; batch.dim()];
@@ -159,9 +166,7 @@ fn assert_rows(reader: &CacheReader, layer: &str) {
             for (position, &found) in row_values.iter().enumerate() {
                 assert_eq!(found, value(id, view, position));
             }
-            count += 1;
         }
     }
     assert_eq!(expected.next(), None);
-    assert_eq!(count, reader.feature_rows());
 }

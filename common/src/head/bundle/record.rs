@@ -116,13 +116,7 @@ pub struct SplitRecord {
 impl RunRecord {
     /// Checks what the file alone can tell.
     pub(super) fn check(&self) -> Result<(), String> {
-        let expected = self.identity.fingerprint();
-        if self.fingerprint != expected {
-            return Err(format!(
-                "fingerprint is {}, its identity's is {expected}",
-                self.fingerprint
-            ));
-        }
+        self.identity.check_fingerprint(&self.fingerprint)?;
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
             return Err(format!(
                 "temperature is {}, a positive number was expected",

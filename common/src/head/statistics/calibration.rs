@@ -96,7 +96,18 @@ impl CalibrationTally {
     }
 }
 
-/// −log softmax(`row` / `temperature`) at `label`; the probabilities are left in
+/// −log softmax(`logits` / `temperature`) at `label`, in nats.
+///
+/// # Panics
+/// When `label` is not below the number of logits.
+pub fn negative_log_likelihood(logits: &[f32], label: usize, temperature: f64) -> f64 {
+    let maximum = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let scaled = |z: f32| (f64::from(z) - maximum) / temperature;
+    let partition: f64 = logits.iter().map(|&z| scaled(z).exp()).sum();
+    partition.ln() - scaled(logits[label])
+}
+
+/// As [`negative_log_likelihood`] of `row`; the probabilities are left in
 /// `probabilities`.
 pub(super) fn negative_log(
     row: &[f32],

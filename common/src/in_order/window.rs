@@ -1,9 +1,9 @@
-//! How far workers may run ahead of the writer.
+//! How far threads may run ahead of the one that takes their results.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Hands out the numbers 0 … `total` − 1 in order, at most `ahead` more than
-/// have been [written](Window::written).
+/// have been [taken](Window::taken).
 pub(super) struct Window {
     state: Mutex<State>,
     room: Condvar,
@@ -13,7 +13,7 @@ pub(super) struct Window {
 
 struct State {
     next: u64,
-    written: u64,
+    taken: u64,
     phase: Phase,
 }
 
@@ -28,7 +28,7 @@ impl Window {
         Self {
             state: Mutex::new(State {
                 next: 0,
-                written: 0,
+                taken: 0,
                 phase: Phase::Open,
             }),
             room: Condvar::new(),
@@ -43,7 +43,7 @@ impl Window {
         let mut state = self.lock();
         while state.phase == Phase::Open
             && state.next < self.total
-            && state.next - state.written >= self.ahead
+            && state.next - state.taken >= self.ahead
         {
             state = self
                 .room
@@ -58,8 +58,8 @@ impl Window {
     }
 
     /// One more number has been dealt with.
-    pub(super) fn written(&self) {
-        self.lock().written += 1;
+    pub(super) fn taken(&self) {
+        self.lock().taken += 1;
         self.room.notify_all();
     }
 
@@ -83,7 +83,7 @@ mod tests {
     fn numbers_come_in_order_and_end() {
         let window = Window::new(3, 2);
         assert_eq!((window.claim(), window.claim()), (Some(0), Some(1)));
-        window.written();
+        window.taken();
         assert_eq!(window.claim(), Some(2));
         assert_eq!(window.claim(), None);
     }
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(window.claim(), Some(0));
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| window.claim());
-            window.written();
+            window.taken();
             assert_eq!(waiting.join().unwrap(), Some(1));
             let waiting = scope.spawn(|| window.claim());
             window.stop();
