@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use common::head::{
-    Block, Gram, InMemory, Linear, Sampling,
+    Block, Gram, InMemory, Linear, RowBlocks, Sampling,
     logistic::{self, Continue, Ending, fit_path},
     ridge::Ridge,
 };
@@ -67,7 +67,9 @@ impl Case {
             features: self.features.clone(),
             labels: self.labels.clone(),
         };
-        InMemory::new(block, self.classes())
+        let rows = InMemory::new(block, self.classes());
+        assert_eq!(rows.features(), self.width);
+        rows
     }
 
     fn weights(&self, balanced: bool) -> Vec<f64> {

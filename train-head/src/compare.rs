@@ -115,8 +115,7 @@ fn compare(plan: &ComparePlan, judged: [&Judged; 2]) -> Comparison {
     let share = |rows: &[RowOutcome]| {
         rows.iter().filter(|row| row.is_right()).count() as f64 / rows.len() as f64
     };
-    let nll =
-        |rows: &[RowOutcome]| rows.iter().map(|row| row.nll).sum::<f64>() / rows.len() as f64;
+    let nll = |rows: &[RowOutcome]| rows.iter().map(|row| row.nll).sum::<f64>() / rows.len() as f64;
     let gaps: Vec<(f64, f64)> = first
         .iter()
         .zip(second)

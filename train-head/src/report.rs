@@ -71,7 +71,10 @@ fn kept(training: &TrainingRecord) -> String {
     let best = training.best_epoch;
     let point = training.path.as_ref().and_then(|path| {
         let point = path.points.get((best as usize).checked_sub(1)?)?;
-        Some(format!("the one of {} = {}, {best} of {},", path.parameter, point.value, training.epochs))
+        Some(format!(
+            "the one of {} = {}, {best} of {},",
+            path.parameter, point.value, training.epochs
+        ))
     });
     point.unwrap_or_else(|| format!("epoch {best} of {}", training.epochs))
 }

@@ -15,7 +15,6 @@ use crate::{
     failure::{Failure, OrExit},
     head_input::{difference, preparation},
     judge::Judge,
-    outcomes::RowOutcome,
 };
 
 /// Which head, and which rows.

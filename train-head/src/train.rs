@@ -14,9 +14,9 @@ use common::{
 };
 
 use crate::{
+    convex,
     dataset::{Dataset, choose_layer},
     failure::{Failure, OrExit},
-    convex,
     fit::{Best, Ending, Outcome, Task, evaluate, fit},
     judge::Judge,
     monitor::Monitor,
@@ -53,7 +53,10 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
         }
         None => {
             let outcome = fit(&task, &mut monitor, &stop);
-            (outcome.map_err(|error| cannot_write(&plan.out, &error))?, None)
+            (
+                outcome.map_err(|error| cannot_write(&plan.out, &error))?,
+                None,
+            )
         }
     };
     let Some(best) = &outcome.best else {
@@ -71,7 +74,13 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     if bundle.record.normalise_features == Normalisation::L2 {
         monitor.say("note: the head expects L2-normalised features; `eval` and `predict` see to it, other programs must divide each feature vector by its norm");
     }
-    if let Some(note) = bundle.record.training.path.as_ref().and_then(|path| edge_note(path, best.epoch)) {
+    if let Some(note) = bundle
+        .record
+        .training
+        .path
+        .as_ref()
+        .and_then(|path| edge_note(path, best.epoch))
+    {
         monitor.say(&note);
     }
     conclude(plan, &monitor, outcome.ending, best.epoch)
@@ -255,7 +264,9 @@ fn conclude(
             Ok(exit)
         }
         Ending::Epochs
-            if plan.convex.is_none() && best_epoch == plan.settings.epochs && plan.settings.patience.is_some() =>
+            if plan.convex.is_none()
+                && best_epoch == plan.settings.epochs
+                && plan.settings.patience.is_some() =>
         {
             monitor.say("the last epoch is the best: more --epochs or a higher --learning-rate may do better");
             Ok(Exit::Success)

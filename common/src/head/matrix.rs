@@ -3,20 +3,81 @@
 //! Invariant: an element of the result is always summed in the same order, so
 //! the bytes do not depend on the number of threads.
 
+use std::{
+    iter::Sum,
+    ops::{Div, Mul, Sub},
+};
+
 use gemm::Parallelism;
 
 /// A type that matrices are multiplied in.
-pub(super) trait Element: Copy + Send + Sync + 'static {
+pub(super) trait Element:
+    Copy
+    + PartialOrd
+    + Send
+    + Sync
+    + Sum
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + 'static
+{
     /// One.
     const ONE: Self;
+
+    /// The nearest value.
+    fn nearest(value: f64) -> Self;
+
+    /// Without loss.
+    fn wide(self) -> f64;
+
+    /// e to this power.
+    fn exp(self) -> Self;
+
+    /// `values` in this type, in `room` where they are of another.
+    fn borrow<'a>(values: &'a [f32], room: &'a mut Vec<Self>) -> &'a [Self];
 }
 
 impl Element for f32 {
     const ONE: Self = 1.0;
+
+    fn nearest(value: f64) -> Self {
+        value as Self
+    }
+
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn exp(self) -> Self {
+        self.exp()
+    }
+
+    fn borrow<'a>(values: &'a [f32], _room: &'a mut Vec<Self>) -> &'a [Self] {
+        values
+    }
 }
 
 impl Element for f64 {
     const ONE: Self = 1.0;
+
+    fn nearest(value: f64) -> Self {
+        value
+    }
+
+    fn wide(self) -> f64 {
+        self
+    }
+
+    fn exp(self) -> Self {
+        self.exp()
+    }
+
+    fn borrow<'a>(values: &'a [f32], room: &'a mut Vec<Self>) -> &'a [Self] {
+        room.clear();
+        room.extend(values.iter().map(|&value| Self::from(value)));
+        room
+    }
 }
 
 /// A row-major matrix, or the transpose of one, without copying.

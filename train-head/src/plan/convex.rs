@@ -39,7 +39,12 @@ impl ConvexSolver {
         let step = &args.step;
         let owners = [
             ("--c", step.c.is_some(), SolverArg::Lbfgs, "lbfgs"),
-            ("--tolerance", step.tolerance.is_some(), SolverArg::Lbfgs, "lbfgs"),
+            (
+                "--tolerance",
+                step.tolerance.is_some(),
+                SolverArg::Lbfgs,
+                "lbfgs",
+            ),
             ("--lambda", step.lambda.is_some(), SolverArg::Ridge, "ridge"),
         ];
         for (option, given, owner, name) in owners {
@@ -52,7 +57,10 @@ impl ConvexSolver {
             SolverArg::Adam | SolverArg::Adamw | SolverArg::Sgd => return Ok(None),
             SolverArg::Lbfgs => Self::Lbfgs {
                 c: path("--c", step.c.as_deref(), &logistic::DEFAULT_PATH)?,
-                tolerance: positive("--tolerance", step.tolerance.unwrap_or(logistic::DEFAULT_TOLERANCE))?,
+                tolerance: positive(
+                    "--tolerance",
+                    step.tolerance.unwrap_or(logistic::DEFAULT_TOLERANCE),
+                )?,
             },
             SolverArg::Ridge => Self::Ridge {
                 lambda: path("--lambda", step.lambda.as_deref(), &ridge::DEFAULT_PATH)?,
@@ -97,7 +105,8 @@ impl ConvexSolver {
             None => Ok(()),
             Some((option, _)) => {
                 let solver = if ridge { "ridge" } else { "lbfgs" };
-                let message = format!("{option}: `--solver {solver}` has no use for it (leave it out)");
+                let message =
+                    format!("{option}: `--solver {solver}` has no use for it (leave it out)");
                 Err(Failure::new(Exit::Usage, message))
             }
         }

@@ -88,7 +88,10 @@ impl<'a, B: Backbone> Classifier<'a, B> {
         let logits = head.logits(&features);
         let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let scale = (1.0 / record.temperature) as f32;
-        let powers: Vec<f32> = logits.iter().map(|z| ((z - maximum) * scale).exp()).collect();
+        let powers: Vec<f32> = logits
+            .iter()
+            .map(|z| ((z - maximum) * scale).exp())
+            .collect();
         let partition: f32 = powers.iter().sum();
         let classes = top_classes(&logits, self.top).into_iter();
         let guesses = classes.map(|class| Guess {

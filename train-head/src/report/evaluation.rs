@@ -28,13 +28,19 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> String {
     let rows = [
         ("split", evaluation.split.to_owned()),
         ("rows", metrics.rows.to_string()),
-        ("top-1", percent(metrics.top1) + &range(intervals.top1, percent)),
+        (
+            "top-1",
+            percent(metrics.top1) + &range(intervals.top1, percent),
+        ),
         (&format!("top-{TOP_K}"), percent(metrics.top5)),
         (
             "balanced accuracy",
             percent(metrics.balanced_accuracy) + &range(intervals.balanced_accuracy, percent),
         ),
-        ("macro F1", number(metrics.macro_f1) + &range(intervals.macro_f1, number)),
+        (
+            "macro F1",
+            number(metrics.macro_f1) + &range(intervals.macro_f1, number),
+        ),
         (
             "NLL",
             number(calibration.after.nll) + &range(intervals.nll, number),
@@ -91,9 +97,16 @@ fn class_table(text: &mut String, figures: &[ClassFigures], classes: &[String]) 
     } else {
         text.push('\n');
     }
-    let width = order.iter().map(|&class| classes[class].chars().count()).max();
+    let width = order
+        .iter()
+        .map(|&class| classes[class].chars().count())
+        .max();
     let width = width.unwrap_or(0).max("class".len());
-    let _ = writeln!(text, "{:<width$}   rows  precision  recall      F1", "class");
+    let _ = writeln!(
+        text,
+        "{:<width$}   rows  precision  recall      F1",
+        "class"
+    );
     for class in order {
         let found = &figures[class];
         let _ = writeln!(

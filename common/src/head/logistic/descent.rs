@@ -4,15 +4,18 @@ use super::{
     Ending, LogisticError, Settings,
     curvature::{ClassCovariance, FeatureCovariance, precondition},
     memory::{Memory, add, dot},
-    objective::{Evaluation, Objective, Point},
+    objective::{Evaluation, Objective, Point, Precision},
 };
 use crate::head::blocks::RowBlocks;
 
 /// Share of the decrease that the slope promises which a step must bring (Armijo).
 const SUFFICIENT_DECREASE: f64 = 1e-4;
 
-/// Relative rounding of the objective: within it, the slope decides.
-const VALUE_NOISE: f64 = 1e-8;
+/// Relative rounding of the objective in f32 and f64: within it, the slope decides.
+const VALUE_NOISE: [f64; 2] = [1e-8, 1e-14];
+
+/// Gradients within this factor of one at which f32 was not enough are left to f64.
+const SINGLE_MARGIN: f64 = 3.0;
 
 /// Lengths that are tried along a direction.
 const MAX_TRIALS: usize = 12;
@@ -27,6 +30,9 @@ pub(super) struct Descent<'a, S> {
     /// The solution before the last, and its ridge's logarithm.
     earlier: Option<(Point, f64)>,
     ridge: f64,
+    precision: Precision,
+    /// The largest gradient at which f32 found no smaller objective.
+    single_limit: f64,
     passes: usize,
 }
 
@@ -49,11 +55,13 @@ impl<'a, S: RowBlocks> Descent<'a, S> {
         Ok(Self {
             objective,
             features,
-            evaluation: objective.evaluate(&point)?,
+            evaluation: objective.evaluate(&point, Precision::Single)?,
             point,
             memory: Memory::new(),
             earlier: None,
             ridge: 0.0,
+            precision: Precision::Single,
+            single_limit: 0.0,
             passes: 1,
         })
     }
@@ -73,6 +81,7 @@ impl<'a, S: RowBlocks> Descent<'a, S> {
         let before = self.passes;
         self.ridge = ridge;
         self.memory.change_ridge(ridge);
+        self.precision = Precision::Single;
         if self.largest_gradient() > settings.tolerance {
             self.extrapolate(start.1)?;
         }
@@ -85,8 +94,9 @@ impl<'a, S: RowBlocks> Descent<'a, S> {
             if steps == settings.max_steps {
                 break Ending::Steps;
             }
-            // A direction that leads nowhere may be the memory's fault.
-            if !self.step(&classes)? && !self.memory.clear() {
+            self.choose_precision()?;
+            // Where no step helps, f32 may be at fault, or what is remembered.
+            if !self.step(&classes)? && !self.doubled()? && !self.memory.clear() {
                 break Ending::Precision;
             }
             steps += 1;
@@ -99,6 +109,33 @@ impl<'a, S: RowBlocks> Descent<'a, S> {
             passes: self.passes - before,
             ending,
         })
+    }
+
+    /// Spares the trials of f32 where it is known to be too coarse.
+    fn choose_precision(&mut self) -> Result<(), LogisticError> {
+        if self.largest_gradient() <= SINGLE_MARGIN * self.single_limit {
+            self.double()?;
+        }
+        Ok(())
+    }
+
+    /// Goes over to f64 after f32 failed; `false` where it was f64 already.
+    fn doubled(&mut self) -> Result<bool, LogisticError> {
+        if self.precision == Precision::Double {
+            return Ok(false);
+        }
+        self.single_limit = self.single_limit.max(self.largest_gradient());
+        self.double()?;
+        Ok(true)
+    }
+
+    fn double(&mut self) -> Result<(), LogisticError> {
+        if self.precision == Precision::Single {
+            self.precision = Precision::Double;
+            self.evaluation = self.objective.evaluate(&self.point, self.precision)?;
+            self.passes += 1;
+        }
+        Ok(())
     }
 
     /// Goes on as from the solution before the last to the last, `last`: in a straight
@@ -139,12 +176,12 @@ impl<'a, S: RowBlocks> Descent<'a, S> {
     /// Moves along `direction`, down which the objective has `slope`.
     fn search(&mut self, direction: &Point, slope: f64) -> Result<bool, LogisticError> {
         let value = self.value(&self.point, &self.evaluation);
-        let noise = VALUE_NOISE * value.abs();
+        let noise = VALUE_NOISE[usize::from(self.precision == Precision::Double)] * value.abs();
         let mut length = 1.0;
         for _ in 0..MAX_TRIALS {
             let mut point = self.point.clone();
             add(&mut point, length, direction);
-            let evaluation = self.objective.evaluate(&point)?;
+            let evaluation = self.objective.evaluate(&point, self.precision)?;
             self.passes += 1;
             let change = self.value(&point, &evaluation) - value;
             let new_slope = dot(direction, &self.gradient(&point, &evaluation));

@@ -13,7 +13,8 @@
 //! order, each starting from the solution before it, extrapolated, and with what L-BFGS has
 //! learned of the loss's curvature: a change of C changes the penalty's known curvature only.
 //!
-//! Products are f32 within a block and f64 between blocks. Blocks are summed in a fixed
+//! Products are f32 within a block and f64 between blocks, and f64 throughout once f32
+//! finds no smaller objective though the gradient is not small enough. Blocks are summed in a fixed
 //! order, so the bytes do not depend on the number of threads.
 
 mod curvature;
@@ -85,7 +86,7 @@ pub struct Fit {
 pub enum Ending {
     /// The gradient is within the tolerance.
     Converged,
-    /// No step makes the objective smaller: the precision of f32 is reached.
+    /// No step makes the objective smaller: the precision of f64 is reached.
     Precision,
     /// The largest number of steps was taken.
     Steps,

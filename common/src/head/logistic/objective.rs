@@ -1,12 +1,14 @@
 //! The mean loss and its gradient: one pass over the rows.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::{
     cache::CacheError,
     head::{
-        blocks::{Block, RowBlocks, Rows},
-        matrix::{Matrix, Output, multiply_alone},
+        blocks::{Block, RowBlocks},
+        matrix::{Element, Matrix, Output, multiply_alone},
     },
 };
 
@@ -45,6 +47,15 @@ impl Point {
         let weights = self.values.len() - self.classes;
         self.values.split_at_mut(weights)
     }
+}
+
+/// What products within a block are computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Precision {
+    /// f32.
+    Single,
+    /// f64.
+    Double,
 }
 
 /// The mean loss without penalty, at one point.
@@ -100,9 +111,20 @@ impl<'a, S: RowBlocks> Objective<'a, S> {
         Point::zeros(self.source.classes(), self.source.features())
     }
 
-    /// One pass over the rows.
-    pub(super) fn evaluate(&self, point: &Point) -> Result<Evaluation, CacheError> {
-        let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+    /// One pass over the rows, whose products are computed in `precision`.
+    pub(super) fn evaluate(
+        &self,
+        point: &Point,
+        precision: Precision,
+    ) -> Result<Evaluation, CacheError> {
+        match precision {
+            Precision::Single => self.evaluate_in::<f32>(point),
+            Precision::Double => self.evaluate_in::<f64>(point),
+        }
+    }
+
+    fn evaluate_in<T: Element>(&self, point: &Point) -> Result<Evaluation, CacheError> {
+        let narrow = |values: &[f64]| values.iter().map(|&v| T::nearest(v)).collect::<Vec<T>>();
         let (weight, bias) = point.split();
         let head = (narrow(weight), narrow(bias));
         let shares = (SHARE_BYTES / (point.values.len() * 8)).clamp(1, SHARES);
@@ -121,24 +143,23 @@ impl<'a, S: RowBlocks> Objective<'a, S> {
         Ok(total.finish(self.weight))
     }
 
-    fn sum_blocks(
+    fn sum_blocks<T: Element>(
         &self,
-        (weight, bias): &(Vec<f32>, Vec<f32>),
-        blocks: std::ops::Range<usize>,
+        (weight, bias): &(Vec<T>, Vec<T>),
+        blocks: Range<usize>,
     ) -> Result<Sums, CacheError> {
         let (classes, features) = (self.source.classes(), self.source.features());
         let weight = Matrix::new(weight, classes, features);
         let mut sums = Sums::new(self.source);
-        let mut scratch = Block::default();
+        let (mut scratch, mut room) = (Block::default(), Vec::new());
         let mut logits = Vec::new();
-        let mut gradient = vec![0.0; classes * features];
+        let mut gradient = vec![T::nearest(0.0); classes * features];
         for index in blocks {
-            let Rows {
-                features: x,
-                labels,
-            } = self.source.read(index, &mut scratch)?;
+            let rows = self.source.read(index, &mut scratch)?;
+            let labels = rows.labels;
             logits.clear();
             labels.iter().for_each(|_| logits.extend_from_slice(bias));
+            let x = T::borrow(rows.features, &mut room);
             let x = Matrix::new(x, labels.len(), features);
             multiply_alone(x, weight.transposed(), &mut logits, Output::Add);
             sums.differentiate(&mut logits, labels, self.class_weights);
@@ -146,7 +167,7 @@ impl<'a, S: RowBlocks> Objective<'a, S> {
             multiply_alone(errors.transposed(), x, &mut gradient, Output::Replace);
             let (sum, _) = sums.gradient.split_mut();
             for (sum, value) in sum.iter_mut().zip(&gradient) {
-                *sum += f64::from(*value);
+                *sum += value.wide();
             }
         }
         Ok(sums)
@@ -177,24 +198,28 @@ impl Sums {
     }
 
     /// Replaces `logits` `[B, C]` by the loss's gradient by them; adds up what needs no features.
-    fn differentiate(&mut self, logits: &mut [f32], labels: &[u32], class_weights: &[f64]) {
+    fn differentiate<T: Element>(
+        &mut self,
+        logits: &mut [T],
+        labels: &[u32],
+        class_weights: &[f64],
+    ) {
         let classes = class_weights.len();
         let (_, bias) = self.gradient.split_mut();
         for (row, &label) in logits.chunks_exact_mut(classes).zip(labels) {
             let label = label as usize;
             let weight = class_weights[label];
-            let maximum = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let larger = |a: T, b: T| if b > a { b } else { a };
+            let maximum = row.iter().copied().fold(row[0], larger);
             let own = row[label] - maximum;
             row.iter_mut().for_each(|z| *z = (*z - maximum).exp());
-            let partition: f32 = row.iter().sum();
-            self.loss += weight * (f64::from(partition).ln() - f64::from(own));
-            row.iter_mut().for_each(|z| *z /= partition);
-            let scale = weight as f32;
+            let partition: T = row.iter().copied().sum();
+            self.loss += weight * (partition.wide().ln() - own.wide());
+            let scale = T::nearest(weight) / partition;
             for (class, value) in row.iter_mut().enumerate() {
-                let share = weight * f64::from(*value);
-                self.probability[class] += share;
-                bias[class] += share;
-                *value *= scale;
+                *value = *value * scale;
+                self.probability[class] += value.wide();
+                bias[class] += value.wide();
             }
             bias[label] -= weight;
         }
@@ -202,12 +227,13 @@ impl Sums {
             self.add_products(logits, labels, class_weights);
         }
         for (row, &label) in logits.chunks_exact_mut(classes).zip(labels) {
-            row[label as usize] -= class_weights[label as usize] as f32;
+            let weight = T::nearest(class_weights[label as usize]);
+            row[label as usize] = row[label as usize] - weight;
         }
     }
 
     /// Adds Σ s·p·pᵀ; `weighted` is s·p. It steers the preconditioner only.
-    fn add_products(&mut self, weighted: &[f32], labels: &[u32], class_weights: &[f64]) {
+    fn add_products<T: Element>(&mut self, weighted: &[T], labels: &[u32], class_weights: &[f64]) {
         let classes = class_weights.len();
         for (row, &label) in weighted.chunks_exact(classes).zip(labels) {
             let weight = class_weights[label as usize];
@@ -215,9 +241,9 @@ impl Sums {
                 continue;
             }
             for (products, left) in self.products.chunks_exact_mut(classes).zip(row) {
-                let left = f64::from(*left) / weight;
+                let left = left.wide() / weight;
                 for (product, right) in products.iter_mut().zip(row) {
-                    *product += left * f64::from(*right);
+                    *product += left * right.wide();
                 }
             }
         }
