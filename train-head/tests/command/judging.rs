@@ -89,7 +89,7 @@ fn every_reading_of_the_test_split_is_written_down_until_the_run_is_replaced() {
 
 #[test]
 fn compare_finds_no_difference_with_itself_and_one_with_an_untrained_head() {
-    let place = noisy();
+    let place = Place::with(&Recipe::usual());
     place.run(
         "linear @cache --out @good --solver lbfgs --c 0.01",
         Exit::Success,

@@ -176,8 +176,10 @@ fn head_of(point: &Point, source: &impl RowBlocks) -> Head {
     for (target, value) in layer.weight.iter_mut().zip(weight) {
         *target = *value as f32;
     }
+    // A shift of all biases changes nothing: of all of them, those whose sum is zero.
+    let shift = bias.iter().sum::<f64>() / bias.len() as f64;
     for (target, value) in layer.bias.iter_mut().zip(bias) {
-        *target = *value as f32;
+        *target = (value - shift) as f32;
     }
     head
 }
