@@ -7,7 +7,7 @@ use common::{
     exit::Exit,
     head::{
         BLOCK_ROWS, Block, Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Rows,
-        Sampling, Tally,
+        Sampling, Tally, TrainingRecord,
         logistic::{self, Continue, fit_path},
         ridge::Ridge,
     },
@@ -47,6 +47,20 @@ pub(crate) fn fit(
         solve(&source, solver, &mut path)?;
     }
     path.finish(solver.parameter())
+}
+
+/// Where the best point is the first or the last, a better one may lie beyond.
+pub(crate) fn edge_note(training: &TrainingRecord) -> Option<String> {
+    let path = training.path.as_ref()?;
+    let (best, last) = (training.best_epoch as usize, path.points.len());
+    let point = path.points.get(best.checked_sub(1)?)?;
+    (last > 1 && (best == 1 || best == last)).then(|| {
+        format!(
+            "the best {parameter}, {}, is at the end of the path: values beyond it may do better (--{parameter})",
+            point.value,
+            parameter = path.parameter
+        )
+    })
 }
 
 fn solve(source: &impl RowBlocks, solver: &ConvexSolver, path: &mut Path) -> Result<(), Failure> {

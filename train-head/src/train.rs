@@ -6,8 +6,7 @@ use common::{
     cache::{CacheReader, Layer},
     exit::Exit,
     head::{
-        Bundle, FORMAT_VERSION, Fitted, Head, Normalisation, PathRecord, RunRecord, SplitRecord,
-        TrainingRecord,
+        Bundle, FORMAT_VERSION, Fitted, Head, Normalisation, RunRecord, SplitRecord, TrainingRecord,
     },
     interrupt::Interrupt,
     progress::warn,
@@ -74,13 +73,7 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     if bundle.record.normalise_features == Normalisation::L2 {
         monitor.say("note: the head expects L2-normalised features; `eval` and `predict` see to it, other programs must divide each feature vector by its norm");
     }
-    if let Some(note) = bundle
-        .record
-        .training
-        .path
-        .as_ref()
-        .and_then(|path| edge_note(path, best.epoch))
-    {
+    if let Some(note) = convex::edge_note(&bundle.record.training) {
         monitor.say(&note);
     }
     conclude(plan, &monitor, outcome.ending, best.epoch)
@@ -234,19 +227,6 @@ fn ended_by(ending: Ending) -> &'static str {
     }
 }
 
-/// Where the best point is the first or last, a better one may lie beyond.
-fn edge_note(path: &PathRecord, best: u32) -> Option<String> {
-    let (best, last) = (best as usize, path.points.len());
-    let point = path.points.get(best.checked_sub(1)?)?;
-    (last > 1 && (best == 1 || best == last)).then(|| {
-        format!(
-            "the best {parameter}, {}, is at the end of the path: values beyond it may do better (--{parameter})",
-            point.value,
-            parameter = path.parameter
-        )
-    })
-}
-
 /// Says what the user must know beyond the figures.
 fn conclude(
     plan: &TrainPlan,
@@ -258,7 +238,12 @@ fn conclude(
         Ending::NonFinite { .. } => Err(not_finite(plan, ending, Some(best_epoch))),
         Ending::Signal(exit) => {
             warn(&format!(
-                "stopped by a signal: the head of epoch {best_epoch}, the best so far, is in `{}`",
+                "stopped by a signal: the head of {} {best_epoch}, the best so far, is in `{}`",
+                if plan.convex.is_some() {
+                    "point"
+                } else {
+                    "epoch"
+                },
                 plan.out.display()
             ));
             Ok(exit)

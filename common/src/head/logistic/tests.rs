@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    head::{Block, InMemory},
+    head::{Block, InMemory, Rows},
     random,
 };
 use rand::Rng;
@@ -61,6 +61,49 @@ fn a_fit_within_a_path_is_the_fit_alone() {
             assert!(far < 1e-3, "{}: {far}", fit.strength);
         }
     }
+}
+
+/// Rows that are copied out anew whenever they are read.
+struct Streamed(InMemory);
+
+impl RowBlocks for Streamed {
+    fn features(&self) -> usize {
+        self.0.features()
+    }
+
+    fn classes(&self) -> usize {
+        self.0.classes()
+    }
+
+    fn blocks(&self) -> usize {
+        self.0.blocks()
+    }
+
+    fn read<'a>(&'a self, index: usize, scratch: &'a mut Block) -> Result<Rows<'a>, CacheError> {
+        let mut unused = Block::default();
+        let rows = self.0.read(index, &mut unused)?;
+        scratch.features = rows.features.to_vec();
+        scratch.labels = rows.labels.to_vec();
+        Ok(Rows {
+            features: &scratch.features,
+            labels: &scratch.labels,
+        })
+    }
+}
+
+#[test]
+fn streamed_rows_give_the_same_bits_as_rows_in_memory() {
+    let source = rows(900, 8, 3);
+    let settings = settings(&[0.01, 1.0], 3);
+    let expected = fits(&source, &settings);
+    let mut found = Vec::new();
+    fit_path(&Streamed(source), &settings, |fit| {
+        found.push(fit.head);
+        Continue::Yes
+    })
+    .unwrap();
+    let expected: Vec<Head> = expected.into_iter().map(|fit| fit.head).collect();
+    assert_eq!(found, expected);
 }
 
 #[test]
