@@ -170,7 +170,7 @@ fn table(comparison: &Comparison) -> String {
         McNemarTest::Corrected => "χ² with continuity correction",
     };
     text.push_str(&format!(
-        "right in the first run only {only_first}, in the second only {only_second}: McNemar p = {p:.4} ({test})\n"
+        "right in the first run only {only_first}, in the second only {only_second}: McNemar p = {p:.2e} ({test})\n"
     ));
     let confidence = comparison.confidence * 100.0;
     if let Some(Interval { low, high }) = comparison.top1_difference {

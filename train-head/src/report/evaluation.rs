@@ -64,7 +64,7 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> String {
     if let Some(reads @ 1..) = evaluation.earlier_test_reads {
         let _ = writeln!(
             text,
-            "this run has read this test split {reads} times before: a head chosen on it looks better than it is"
+            "this run has read this test split before (readings: {reads}): a head chosen on it looks better than it is"
         );
     }
     class_table(&mut text, &evaluation.per_class, classes);

@@ -67,10 +67,10 @@ fn every_reading_of_the_test_split_is_written_down_until_the_run_is_replaced() {
     place.run("eval @run @cache --split val", Exit::Success);
     assert!(!place.path("run/test-reads.jsonl").exists());
     let first = place.run("eval @run @cache", Exit::Success).stdout;
-    assert!(!first.contains("times before"), "{first}");
+    assert!(!first.contains("read this test split before"), "{first}");
     let second = place.run("eval @run @cache", Exit::Success).stdout;
     assert!(
-        second.contains("has read this test split 1 times before"),
+        second.contains("read this test split before (readings: 1)"),
         "{second}"
     );
     let lines = String::from_utf8(place.read("run/test-reads.jsonl")).unwrap();
