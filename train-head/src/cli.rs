@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Mlp(MlpArgs),
     /// Measure a trained head on a split of a cache
     Eval(EvalArgs),
+    /// Test whether two trained heads differ on a split of a cache by more than chance
+    Compare(CompareArgs),
     /// Classify new images with a trained head
     Predict(PredictArgs),
 }
@@ -77,9 +79,10 @@ pub(crate) struct StepArgs {
     /// Rows a step
     #[arg(long, default_value_t = plan::DEFAULT_BATCH_SIZE, value_name = "N")]
     pub(crate) batch_size: usize,
-    /// Update rule
-    #[arg(long, value_enum, default_value_t = OptimizerArg::Adam)]
-    pub(crate) optimizer: OptimizerArg,
+    /// How the head is found: by steps (adam, adamw, sgd), or, for linear heads, the exact
+    /// minimum of logistic regression (lbfgs) or of ridge classification (ridge)
+    #[arg(long, visible_alias = "optimizer", value_enum, default_value_t = SolverArg::Adam)]
+    pub(crate) solver: SolverArg,
     /// Learning rate [default: 0.001 for adam and adamw, 0.1 for sgd]
     #[arg(long, visible_alias = "lr", value_name = "RATE")]
     pub(crate) learning_rate: Option<f64>,
@@ -93,6 +96,17 @@ pub(crate) struct StepArgs {
     /// adamw [default: 0.01 for adamw, otherwise 0]
     #[arg(long, value_name = "DECAY")]
     pub(crate) weight_decay: Option<f64>,
+    /// C of lbfgs, scikit-learn's: 1 / the penalty. Of several, the best on validation is kept
+    /// [default: 13 values from 1e-5 to 10]
+    #[arg(long, value_name = "C,…", value_delimiter = ',')]
+    pub(crate) c: Option<Vec<f64>>,
+    /// Penalty of ridge. Of several, the best on validation is kept
+    /// [default: 13 values from 1e-6 to 1e6]
+    #[arg(long, value_name = "L,…", value_delimiter = ',')]
+    pub(crate) lambda: Option<Vec<f64>>,
+    /// Largest gradient of the mean loss at which lbfgs has converged [default: 0.0001]
+    #[arg(long, value_name = "T")]
+    pub(crate) tolerance: Option<f64>,
     /// Learning rate after the warm-up
     #[arg(long, value_enum, default_value_t = Decay::Constant)]
     pub(crate) schedule: Decay,
@@ -150,6 +164,21 @@ pub(crate) struct EvalArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Folder of a trained head
+    pub(crate) first: PathBuf,
+    /// Folder of another
+    pub(crate) second: PathBuf,
+    /// Feature cache written by `extract run`
+    pub(crate) cache: PathBuf,
+    /// Split to compare on
+    #[arg(long, value_enum, default_value_t = SplitArg::Test)]
+    pub(crate) split: SplitArg,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     /// Folder of the trained head
     pub(crate) run: PathBuf,
@@ -176,10 +205,12 @@ pub(crate) struct PredictArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OptimizerArg {
+pub(crate) enum SolverArg {
     Adam,
     Adamw,
     Sgd,
+    Lbfgs,
+    Ridge,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -10,7 +10,7 @@ use std::{io, time::Instant};
 
 use common::{
     exit::Exit,
-    head::{Fitted, Head, HeadKind, LossSum, Moments, Normalisation, Pass, Tally},
+    head::{Fitted, Head, HeadKind, LossSum, Moments, Normalisation, Tally},
     interrupt::Interrupt,
     random,
 };
@@ -20,14 +20,12 @@ pub(crate) use trainer::Trainer;
 
 use crate::{
     dataset::Dataset,
+    judge::{EVALUATION_ROWS, Judge},
     monitor::{EpochLine, Monitor},
     plan::{ClassWeights, Settings},
     schedule::Schedule,
     split::Partition,
 };
-
-/// Rows that are looked at together outside of training.
-const EVALUATION_ROWS: usize = 1024;
 
 /// What a head is fitted to, and how.
 pub(crate) struct Task<'a> {
@@ -52,7 +50,7 @@ pub(crate) struct Best {
     pub(crate) epoch: u32,
     pub(crate) head: Head,
     pub(crate) fitted: Fitted,
-    validation_loss: f64,
+    pub(crate) validation_loss: f64,
 }
 
 /// Why a training ended.
@@ -194,19 +192,18 @@ fn run_epoch(task: &Task, trainer: &mut Trainer, fitted: &Fitted, epoch: u32) ->
 /// Counts `rows` of a dataset under `head`, which sees features normalised by `fitted`.
 pub(crate) fn evaluate(dataset: &Dataset, head: &Head, fitted: &Fitted, rows: &[u32]) -> Tally {
     let mut tally = Tally::new(head.classes());
-    let mut pass = Pass::new(head);
-    let (mut features, mut labels) = (Vec::new(), Vec::new());
-    for rows in rows.chunks(EVALUATION_ROWS) {
-        dataset.features.gather(rows, &mut features);
-        dataset.gather_labels(rows, &mut labels);
-        fitted.apply(&mut features, dataset.features.width());
-        pass.forward(head, &features);
-        tally.add(pass.logits(), &labels);
-    }
+    let judge = Judge {
+        dataset,
+        head,
+        fitted,
+        rows,
+    };
+    judge.visit(|logits, labels| tally.add(logits, labels));
     tally
 }
 
-fn normalisation(task: &Task) -> Fitted {
+/// The normalisation that the settings ask for, fitted on the training rows.
+pub(crate) fn normalisation(task: &Task) -> Fitted {
     match task.settings.normalise {
         Normalisation::None => Fitted::None,
         Normalisation::L2 => Fitted::L2,
@@ -225,7 +222,7 @@ fn normalisation(task: &Task) -> Fitted {
 
 /// One weight a class; balanced ones are rows / (classes · rows of the class), as
 /// scikit-learn's.
-fn class_weights(task: &Task) -> Vec<f32> {
+pub(crate) fn class_weights(task: &Task) -> Vec<f32> {
     match task.settings.class_weights {
         ClassWeights::None => vec![1.0; task.classes],
         ClassWeights::Balanced => {

@@ -3,24 +3,30 @@
 //!
 //! ```text
 //! cli → plan → dataset (features, split) → train → bundle        linear, mlp
-//!              bundle + dataset → metrics                        eval
+//!              bundle + dataset → judge → figures                eval, compare
 //!              bundle + images → engine → head → top classes     predict
 //! ```
 
 mod cli;
+mod compare;
+mod convex;
 mod dataset;
 mod eval;
 mod failure;
 mod features;
 mod fit;
 mod head_input;
+mod judge;
 mod monitor;
 mod optimizer;
+mod outcomes;
 mod plan;
 mod predict;
 mod report;
 mod schedule;
 mod split;
+mod subject;
+mod test_reads;
 mod train;
 
 use std::ffi::OsString;
@@ -41,6 +47,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Failure> {
     match Plan::try_from(cli)? {
         Plan::Train(plan) => train::run(&plan),
         Plan::Evaluate(plan) => eval::run(&plan),
+        Plan::Compare(plan) => compare::run(&plan),
         Plan::Predict(plan) => predict::run(&plan),
     }
 }

@@ -92,16 +92,25 @@ impl Monitor {
         }
     }
 
-    /// An epoch has ended.
+    /// A line of `metrics.jsonl`.
     ///
     /// # Errors
-    /// When its figures cannot be written.
-    pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
+    /// When it cannot be written.
+    pub(crate) fn record(&mut self, line: &impl Serialize) -> io::Result<()> {
         if let Some(file) = &mut self.metrics {
             let mut json = serde_json::to_vec(line)?;
             json.push(b'\n');
             file.write_all(&json)?;
         }
+        Ok(())
+    }
+
+    /// An epoch has ended.
+    ///
+    /// # Errors
+    /// When its figures cannot be written.
+    pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
+        self.record(line)?;
         if line.epoch == 1 {
             self.say("epoch  train loss   acc.    val loss   acc.        ms");
         }

@@ -1,5 +1,7 @@
 //! What a command is to do, valid by construction.
 
+mod convex;
+
 use std::{num::NonZeroUsize, path::PathBuf, thread};
 
 use common::{
@@ -14,13 +16,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::{
-        ClassWeightsArg, Cli, Command, EvalArgs, ModelArgs, NormaliseArg, OptimizerArg,
-        PredictArgs, ReportArgs, SplitArg, StepArgs, TrainArgs,
+        ClassWeightsArg, Cli, Command, CompareArgs, EvalArgs, ModelArgs, NormaliseArg, PredictArgs,
+        ReportArgs, SolverArg, SplitArg, StepArgs, TrainArgs,
     },
     failure::Failure,
     optimizer::Method,
     schedule::Decay,
 };
+
+pub(crate) use convex::ConvexSolver;
 
 /// Passes over the training rows at most; on cached features an epoch costs
 /// little and early stopping usually comes first.
@@ -61,6 +65,7 @@ const MAX_THREADS: usize = 1024;
 pub(crate) enum Plan {
     Train(TrainPlan),
     Evaluate(EvaluatePlan),
+    Compare(ComparePlan),
     Predict(PredictPlan),
 }
 
@@ -72,12 +77,23 @@ pub(crate) struct TrainPlan {
     pub(crate) layer: Option<String>,
     pub(crate) head: HeadKind,
     pub(crate) settings: Settings,
+    /// Takes the place of steps.
+    pub(crate) convex: Option<ConvexSolver>,
     pub(crate) report: Reporting,
 }
 
 #[derive(Debug)]
 pub(crate) struct EvaluatePlan {
     pub(crate) run: PathBuf,
+    pub(crate) cache: PathBuf,
+    /// `None`: every labelled row.
+    pub(crate) split: Option<Split>,
+    pub(crate) report: Reporting,
+}
+
+#[derive(Debug)]
+pub(crate) struct ComparePlan {
+    pub(crate) runs: [PathBuf; 2],
     pub(crate) cache: PathBuf,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
@@ -163,12 +179,14 @@ impl TryFrom<Cli> for Plan {
                 train_plan(args.train, HeadKind::Mlp { hidden }).map(Self::Train)
             }
             Command::Eval(args) => Ok(Self::Evaluate(evaluate_plan(args))),
+            Command::Compare(args) => Ok(Self::Compare(compare_plan(args))),
             Command::Predict(args) => predict_plan(args).map(Self::Predict),
         }
     }
 }
 
 fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
+    let convex = ConvexSolver::of(&args, head)?;
     Ok(TrainPlan {
         cache: args.cache,
         out: args.out,
@@ -180,6 +198,7 @@ fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
         layer: args.layer,
         head,
         settings: settings(&args.step, &args.model)?,
+        convex,
         report: reporting(args.report),
     })
 }
@@ -188,13 +207,26 @@ fn evaluate_plan(args: EvalArgs) -> EvaluatePlan {
     EvaluatePlan {
         run: args.run,
         cache: args.cache,
-        split: match args.split {
-            SplitArg::Train => Some(Split::Train),
-            SplitArg::Val => Some(Split::Val),
-            SplitArg::Test => Some(Split::Test),
-            SplitArg::All => None,
-        },
+        split: split(args.split),
         report: reporting(args.report),
+    }
+}
+
+fn compare_plan(args: CompareArgs) -> ComparePlan {
+    ComparePlan {
+        runs: [args.first, args.second],
+        cache: args.cache,
+        split: split(args.split),
+        report: reporting(args.report),
+    }
+}
+
+fn split(split: SplitArg) -> Option<Split> {
+    match split {
+        SplitArg::Train => Some(Split::Train),
+        SplitArg::Val => Some(Split::Val),
+        SplitArg::Test => Some(Split::Test),
+        SplitArg::All => None,
     }
 }
 
@@ -298,7 +330,7 @@ impl Settings {
 }
 
 fn method(step: &StepArgs) -> Result<Method, Failure> {
-    if step.optimizer == OptimizerArg::Sgd {
+    if step.solver == SolverArg::Sgd {
         let momentum = match step.momentum {
             Some(momentum) => single("--momentum", momentum)?,
             None => DEFAULT_MOMENTUM,
@@ -323,12 +355,12 @@ fn method(step: &StepArgs) -> Result<Method, Failure> {
         ("--nesterov", step.nesterov),
     ] {
         if given {
-            let message = format!("{option}: only sgd has it (add `--optimizer sgd`)");
+            let message = format!("{option}: only sgd has it (add `--solver sgd`)");
             return Err(Failure::new(Exit::Usage, message));
         }
     }
-    Ok(match step.optimizer {
-        OptimizerArg::Adamw => Method::AdamW,
+    Ok(match step.solver {
+        SolverArg::Adamw => Method::AdamW,
         _ => Method::Adam,
     })
 }

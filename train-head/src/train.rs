@@ -13,13 +13,16 @@ use common::{
 };
 
 use crate::{
+    convex,
     dataset::{Dataset, choose_layer},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, evaluate, fit},
+    judge::Judge,
     monitor::Monitor,
     plan::{Existing, TrainPlan},
     report,
     split::{Draw, FITTING_SPLITS, Origin, Partition, partition},
+    test_reads,
 };
 
 /// Trains a head and leaves it in the plan's folder.
@@ -42,12 +45,26 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
         head: plan.head,
         settings: &plan.settings,
     };
-    let outcome =
-        fit(&task, &mut monitor, &stop).map_err(|error| cannot_write(&plan.out, &error))?;
+    let (outcome, path) = match &plan.convex {
+        Some(solver) => {
+            let (outcome, path) = convex::fit(&task, solver, &mut monitor, &stop)?;
+            (outcome, Some(path))
+        }
+        None => {
+            let outcome = fit(&task, &mut monitor, &stop);
+            (
+                outcome.map_err(|error| cannot_write(&plan.out, &error))?,
+                None,
+            )
+        }
+    };
     let Some(best) = &outcome.best else {
         return Err(not_finite(plan, outcome.ending, None));
     };
     let mut bundle = bundle(&task, &reader, layer, (&outcome, best))?;
+    bundle.record.settings = plan.recorded_settings().or_exit(Exit::Failure)?;
+    bundle.record.training.path = path;
+    test_reads::forget(&plan.out).map_err(|error| cannot_write(&plan.out, &error))?;
     bundle.save(&plan.out).or_exit(Exit::Failure)?;
     monitor
         .publish()
@@ -55,6 +72,9 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     report::training(plan, &bundle.record, start.elapsed())?;
     if bundle.record.normalise_features == Normalisation::L2 {
         monitor.say("note: the head expects L2-normalised features; `eval` and `predict` see to it, other programs must divide each feature vector by its norm");
+    }
+    if let Some(note) = convex::edge_note(&bundle.record.training) {
+        monitor.say(&note);
     }
     conclude(plan, &monitor, outcome.ending, best.epoch)
 }
@@ -153,6 +173,13 @@ fn bundle(
         Origin::Drawn => "drawn",
     };
     let validation = judge(&task.partition.validation, origin);
+    let on_validation = Judge {
+        dataset: task.dataset,
+        head: &head,
+        fitted: &rest,
+        rows: &task.partition.validation,
+    };
+    let scaling = on_validation.temperature().or_exit(Exit::Failure)?;
     let record = RunRecord {
         format_version: FORMAT_VERSION,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -167,7 +194,8 @@ fn bundle(
         fingerprint: manifest.fingerprint.clone(),
         identity: manifest.identity.clone(),
         plan_sha256: manifest.plan_sha256.clone(),
-        settings: serde_json::to_value(task.settings).or_exit(Exit::Failure)?,
+        settings: serde_json::Value::Null,
+        temperature: scaling.temperature,
         training: TrainingRecord {
             epochs: outcome.epochs,
             best_epoch: best.epoch,
@@ -175,6 +203,7 @@ fn bundle(
             train,
             validation,
             unlabelled_rows: task.dataset.unlabelled,
+            path: None,
         },
         head_sha256: String::new(),
     };
@@ -209,13 +238,20 @@ fn conclude(
         Ending::NonFinite { .. } => Err(not_finite(plan, ending, Some(best_epoch))),
         Ending::Signal(exit) => {
             warn(&format!(
-                "stopped by a signal: the head of epoch {best_epoch}, the best so far, is in `{}`",
+                "stopped by a signal: the head of {} {best_epoch}, the best so far, is in `{}`",
+                if plan.convex.is_some() {
+                    "point"
+                } else {
+                    "epoch"
+                },
                 plan.out.display()
             ));
             Ok(exit)
         }
         Ending::Epochs
-            if best_epoch == plan.settings.epochs && plan.settings.patience.is_some() =>
+            if plan.convex.is_none()
+                && best_epoch == plan.settings.epochs
+                && plan.settings.patience.is_some() =>
         {
             monitor.say("the last epoch is the best: more --epochs or a higher --learning-rate may do better");
             Ok(Exit::Success)

@@ -16,7 +16,7 @@ use std::{
 
 use serde::Deserialize;
 
-pub use record::{FORMAT_VERSION, RunRecord, SplitRecord, TrainingRecord};
+pub use record::{FORMAT_VERSION, PathPoint, PathRecord, RunRecord, SplitRecord, TrainingRecord};
 
 use super::Head;
 use crate::{digest::sha256_hex, publish::Pending};

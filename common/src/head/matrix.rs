@@ -1,23 +1,98 @@
-//! Products of row-major f32 matrices.
+//! Products of row-major matrices, f32 or f64.
 //!
 //! Invariant: an element of the result is always summed in the same order, so
 //! the bytes do not depend on the number of threads.
 
+use std::{
+    iter::Sum,
+    ops::{Div, Mul, Sub},
+};
+
 use gemm::Parallelism;
+
+/// A type that matrices are multiplied in.
+pub(super) trait Element:
+    Copy
+    + PartialOrd
+    + Send
+    + Sync
+    + Sum
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + 'static
+{
+    /// One.
+    const ONE: Self;
+
+    /// The nearest value.
+    fn nearest(value: f64) -> Self;
+
+    /// Without loss.
+    fn wide(self) -> f64;
+
+    /// e to this power.
+    fn exp(self) -> Self;
+
+    /// `values` in this type, in `room` where they are of another.
+    fn borrow<'a>(values: &'a [f32], room: &'a mut Vec<Self>) -> &'a [Self];
+}
+
+impl Element for f32 {
+    const ONE: Self = 1.0;
+
+    fn nearest(value: f64) -> Self {
+        value as Self
+    }
+
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn exp(self) -> Self {
+        self.exp()
+    }
+
+    fn borrow<'a>(values: &'a [f32], _room: &'a mut Vec<Self>) -> &'a [Self] {
+        values
+    }
+}
+
+impl Element for f64 {
+    const ONE: Self = 1.0;
+
+    fn nearest(value: f64) -> Self {
+        value
+    }
+
+    fn wide(self) -> f64 {
+        self
+    }
+
+    fn exp(self) -> Self {
+        self.exp()
+    }
+
+    fn borrow<'a>(values: &'a [f32], room: &'a mut Vec<Self>) -> &'a [Self] {
+        room.clear();
+        room.extend(values.iter().map(|&value| Self::from(value)));
+        room
+    }
+}
 
 /// A row-major matrix, or the transpose of one, without copying.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    values: &'a [f32],
+pub(super) struct Matrix<'a, T = f32> {
+    values: &'a [T],
     rows: usize,
     columns: usize,
     row_stride: isize,
     column_stride: isize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a, T: Element> Matrix<'a, T> {
     /// `values` as `[rows, columns]`.
-    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+    pub(super) fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns, "matrix size");
         Self {
             values,
@@ -25,6 +100,19 @@ impl<'a> Matrix<'a> {
             columns,
             row_stride: columns as isize,
             column_stride: 1,
+        }
+    }
+
+    /// The columns from `first` on, `count` of them, of a matrix that is not transposed.
+    pub(super) fn columns(self, first: usize, count: usize) -> Self {
+        assert!(
+            self.column_stride == 1 && first + count <= self.columns,
+            "columns"
+        );
+        Self {
+            values: &self.values[first.min(self.values.len())..],
+            columns: count,
+            ..self
         }
     }
 
@@ -50,12 +138,39 @@ pub(super) enum Output {
 }
 
 /// `output (+)= left · right`; `output` is row-major `[left.rows, right.columns]`.
-pub(super) fn multiply(left: Matrix, right: Matrix, output: &mut [f32], mode: Output) {
+/// All threads take part.
+pub(super) fn multiply<T: Element>(
+    left: Matrix<T>,
+    right: Matrix<T>,
+    output: &mut [T],
+    mode: Output,
+) {
+    // Threads share out the elements of the output; the depth is cut into
+    // blocks that do not depend on their number.
+    product(left, right, (output, mode), Parallelism::Rayon(0));
+}
+
+/// As [`multiply`], for work that is divided between threads already.
+pub(super) fn multiply_alone<T: Element>(
+    left: Matrix<T>,
+    right: Matrix<T>,
+    output: &mut [T],
+    mode: Output,
+) {
+    product(left, right, (output, mode), Parallelism::None);
+}
+
+fn product<T: Element>(
+    left: Matrix<T>,
+    right: Matrix<T>,
+    (output, mode): (&mut [T], Output),
+    threads: Parallelism,
+) {
     assert_eq!(left.columns, right.rows, "inner dimensions");
     assert_eq!(output.len(), left.rows * right.columns, "output size");
     // SAFETY: the three pointers cover rows × columns elements with the strides
-    // given (asserted in `Matrix::new` and above), and `output` is borrowed
-    // mutably, so it overlaps neither input.
+    // given (asserted in `Matrix::new`, in `Matrix::columns` and above), and `output`
+    // is borrowed mutably, so it overlaps neither input.
     unsafe {
         gemm::gemm(
             left.rows,
@@ -71,14 +186,12 @@ pub(super) fn multiply(left: Matrix, right: Matrix, output: &mut [f32], mode: Ou
             right.values.as_ptr(),
             right.column_stride,
             right.row_stride,
-            1.0,
-            1.0,
+            T::ONE,
+            T::ONE,
             false,
             false,
             false,
-            // Threads share out the elements of the output; the depth is cut into
-            // blocks that do not depend on their number.
-            Parallelism::Rayon(0),
+            threads,
         );
     }
 }
@@ -135,6 +248,16 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn columns_of_a_matrix_are_multiplied_in_place() {
+        let whole = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let last = Matrix::<f64>::new(&whole, 2, 3).columns(1, 2);
+        let mut output = [0.0; 4];
+        multiply_alone(last.transposed(), last, &mut output, Output::Replace);
+        // [[2, 5], [3, 6]] · [[2, 3], [5, 6]] = [[29, 36], [36, 45]].
+        assert_eq!(output, [29.0, 36.0, 36.0, 45.0]);
     }
 
     #[test]

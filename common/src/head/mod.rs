@@ -5,20 +5,28 @@
 //! gradients, metrics, and `head.safetensors` + `run.json`. Which step to take
 //! along a gradient is the trainer's business, not this module's.
 
+mod blocks;
 mod bundle;
 mod forward;
+mod gram;
 mod linear;
+pub mod logistic;
 mod loss;
 mod matrix;
 mod metrics;
 mod network;
 mod normalise;
+pub mod ridge;
+pub mod statistics;
+mod tridiagonal;
 
+pub use blocks::{BLOCK_ROWS, Block, InMemory, RowBlocks, Rows};
 pub use bundle::{
-    Bundle, BundleError, FORMAT_VERSION, HEAD_FILE, RUN_FILE, RunRecord, SplitRecord,
-    TrainingRecord,
+    Bundle, BundleError, FORMAT_VERSION, HEAD_FILE, PathPoint, PathRecord, RUN_FILE, RunRecord,
+    SplitRecord, TrainingRecord,
 };
 pub use forward::{Dropout, Pass};
+pub use gram::{Gram, Sampling};
 pub use linear::Linear;
 pub use loss::{CrossEntropy, LossSum};
 pub use metrics::{Metrics, TOP_K, Tally, top_classes};

@@ -87,7 +87,11 @@ impl<'a, B: Backbone> Classifier<'a, B> {
         preparation(record).apply(&mut features, width);
         let logits = head.logits(&features);
         let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let powers: Vec<f32> = logits.iter().map(|z| (z - maximum).exp()).collect();
+        let scale = (1.0 / record.temperature) as f32;
+        let powers: Vec<f32> = logits
+            .iter()
+            .map(|z| ((z - maximum) * scale).exp())
+            .collect();
         let partition: f32 = powers.iter().sum();
         let classes = top_classes(&logits, self.top).into_iter();
         let guesses = classes.map(|class| Guess {

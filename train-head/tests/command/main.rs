@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod fixture;
+mod judging;
+mod solvers;
 
 use std::io::{BufRead, BufReader, Read};
 

@@ -36,19 +36,27 @@ pub struct RunRecord {
     pub plan_sha256: String,
     /// The hyper-parameters, the seed among them.
     pub settings: Value,
+    /// What logits are divided by before softmax, fitted on the validation rows;
+    /// 1 in runs of before it was.
+    #[serde(default = "unscaled")]
+    pub temperature: f64,
     /// How the training went.
     pub training: TrainingRecord,
     /// SHA-256 of `head.safetensors`.
     pub head_sha256: String,
 }
 
+fn unscaled() -> f64 {
+    1.0
+}
+
 /// How a training went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRecord {
-    /// Epochs that were run to their end.
+    /// Epochs that were run to their end; with a path, its points.
     pub epochs: u32,
-    /// The epoch whose parameters are kept, counted from 1.
+    /// The epoch, or point of the path, whose parameters are kept, counted from 1.
     pub best_epoch: u32,
     /// Why it ended: `epochs`, `patience`, `non-finite`, or `signal`.
     pub ended_by: String,
@@ -58,6 +66,39 @@ pub struct TrainingRecord {
     pub validation: SplitRecord,
     /// Rows without a label, which took no part.
     pub unlabelled_rows: u64,
+    /// The strengths of regularisation that a convex solver went through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathRecord>,
+}
+
+/// A path over strengths of regularisation, strongest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathRecord {
+    /// `c` or `lambda`.
+    pub parameter: String,
+    /// In the order they were fitted in.
+    pub points: Vec<PathPoint>,
+}
+
+/// One strength of regularisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathPoint {
+    /// C or λ.
+    pub value: f64,
+    /// Mean negative log-likelihood of the validation rows at `temperature`: the
+    /// point where it is smallest is kept.
+    pub validation_nll: f64,
+    /// Share of the validation rows whose class is predicted.
+    pub validation_top1: f64,
+    /// Fitted on the validation rows.
+    pub temperature: f64,
+    /// Steps of an iterative solver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Why it ended: `converged`, `precision`, `steps`, or `exact`.
+    pub ended_by: String,
 }
 
 /// A split of a run.
@@ -76,6 +117,12 @@ impl RunRecord {
     /// Checks what the file alone can tell.
     pub(super) fn check(&self) -> Result<(), String> {
         self.identity.check_fingerprint(&self.fingerprint)?;
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            return Err(format!(
+                "temperature is {}, a positive number was expected",
+                self.temperature
+            ));
+        }
         if self.classes.is_empty() || self.features == 0 {
             return Err(format!(
                 "a head from {} features to {} classes",

@@ -35,6 +35,7 @@ fn metadata(record: &RunRecord) -> serde_json::Value {
         "layer": record.layer,
         "fingerprint": record.fingerprint,
         "normalise_features": record.normalise_features,
+        "temperature": record.temperature,
         "classes": record.classes,
     })
 }

@@ -45,6 +45,7 @@ fn bundle(kind: HeadKind) -> Bundle {
         identity,
         plan_sha256: String::new(),
         settings: json!({"seed": 1}),
+        temperature: 1.5,
         training: TrainingRecord {
             epochs: 2,
             best_epoch: 1,
@@ -52,6 +53,7 @@ fn bundle(kind: HeadKind) -> Bundle {
             train: split.clone(),
             validation: split,
             unlabelled_rows: 0,
+            path: None,
         },
         head_sha256: String::new(),
     };

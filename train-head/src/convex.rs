@@ -1,0 +1,261 @@
+//! Linear heads by convex solvers: a path over strengths of regularisation, strongest
+//! first, of which the head is kept whose NLL on the validation rows is smallest once
+//! their temperature is fitted. (The temperature makes C, λ and scores of ±1 comparable.)
+
+use common::{
+    cache::CacheError,
+    exit::Exit,
+    head::{
+        BLOCK_ROWS, Block, Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Rows,
+        Sampling, Tally, TrainingRecord,
+        logistic::{self, Continue, fit_path},
+        ridge::Ridge,
+    },
+    interrupt::Interrupt,
+};
+
+use crate::{
+    failure::{Failure, OrExit},
+    fit::{Best, Ending, Outcome, Task, class_weights, normalisation},
+    judge::Judge,
+    monitor::Monitor,
+    plan::ConvexSolver,
+};
+
+/// Bytes of training rows that are copied into memory once; larger ones are gathered
+/// and normalised anew in every pass.
+const MEMORY_BYTES: usize = 2 << 30;
+
+/// Fits the path. `monitor` hears of every point, `stop` is obeyed between them.
+pub(crate) fn fit(
+    task: &Task,
+    solver: &ConvexSolver,
+    monitor: &mut Monitor,
+    stop: &Interrupt,
+) -> Result<(Outcome, PathRecord), Failure> {
+    let fitted = normalisation(task);
+    let source = TrainingRows {
+        task,
+        fitted: &fitted,
+    };
+    let mut path = Path::new(task, &fitted, (monitor, stop));
+    let bytes = task.partition.train.len() * source.features() * size_of::<f32>();
+    if bytes <= MEMORY_BYTES {
+        let rows = InMemory::copy(&source).or_exit(Exit::Input)?;
+        solve(&rows, solver, &mut path)?;
+    } else {
+        solve(&source, solver, &mut path)?;
+    }
+    path.finish(solver.parameter())
+}
+
+/// Where the best point is the first or the last, a better one may lie beyond.
+pub(crate) fn edge_note(training: &TrainingRecord) -> Option<String> {
+    let path = training.path.as_ref()?;
+    let (best, last) = (training.best_epoch as usize, path.points.len());
+    let point = path.points.get(best.checked_sub(1)?)?;
+    (last > 1 && (best == 1 || best == last)).then(|| {
+        format!(
+            "the best {parameter}, {}, is at the end of the path: values beyond it may do better (--{parameter})",
+            point.value,
+            parameter = path.parameter
+        )
+    })
+}
+
+fn solve(source: &impl RowBlocks, solver: &ConvexSolver, path: &mut Path) -> Result<(), Failure> {
+    match solver {
+        ConvexSolver::Lbfgs { c, tolerance } => {
+            let weights = class_weights(path.task);
+            let settings = logistic::Settings {
+                strengths: c.clone(),
+                class_weights: weights.into_iter().map(f64::from).collect(),
+                tolerance: *tolerance,
+                max_steps: logistic::DEFAULT_MAX_STEPS,
+            };
+            fit_path(source, &settings, |fit| {
+                path.add(Candidate {
+                    value: fit.strength,
+                    head: fit.head,
+                    steps: Some(fit.steps),
+                    ended_by: match fit.ending {
+                        logistic::Ending::Converged => "converged",
+                        logistic::Ending::Precision => "precision",
+                        logistic::Ending::Steps => "steps",
+                    },
+                })
+            })
+            .or_exit(Exit::Failure)
+        }
+        ConvexSolver::Ridge { lambda } => {
+            let gram = Gram::accumulate(source, Sampling::Every).or_exit(Exit::Input)?;
+            let ridge = Ridge::new(gram).or_exit(Exit::Input)?;
+            // Strongest first, as with C.
+            let mut lambda = lambda.clone();
+            lambda.sort_by(|a, b| b.total_cmp(a));
+            for value in lambda {
+                let candidate = Candidate {
+                    value,
+                    head: ridge.head(value).or_exit(Exit::Usage)?,
+                    steps: None,
+                    ended_by: "exact",
+                };
+                if path.add(candidate) == Continue::No {
+                    break;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A solution that has not been judged yet.
+struct Candidate {
+    value: f64,
+    head: Head,
+    steps: Option<usize>,
+    ended_by: &'static str,
+}
+
+/// The points so far.
+struct Path<'a> {
+    task: &'a Task<'a>,
+    fitted: &'a Fitted,
+    monitor: &'a mut Monitor,
+    stop: &'a Interrupt,
+    points: Vec<PathPoint>,
+    best: Option<Best>,
+    failure: Option<Failure>,
+    ending: Ending,
+}
+
+impl<'a> Path<'a> {
+    fn new(
+        task: &'a Task,
+        fitted: &'a Fitted,
+        (monitor, stop): (&'a mut Monitor, &'a Interrupt),
+    ) -> Self {
+        Self {
+            task,
+            fitted,
+            monitor,
+            stop,
+            points: Vec::new(),
+            best: None,
+            failure: None,
+            ending: Ending::Epochs,
+        }
+    }
+
+    /// Judges a solution and says whether to go on.
+    fn add(&mut self, candidate: Candidate) -> Continue {
+        if let Err(failure) = self.judge(candidate) {
+            self.failure = Some(failure);
+            return Continue::No;
+        }
+        match self.stop.received() {
+            Some(exit) => {
+                self.ending = Ending::Signal(exit);
+                Continue::No
+            }
+            None => Continue::Yes,
+        }
+    }
+
+    fn judge(&mut self, candidate: Candidate) -> Result<(), Failure> {
+        let judge = Judge {
+            dataset: self.task.dataset,
+            head: &candidate.head,
+            fitted: self.fitted,
+            rows: &self.task.partition.validation,
+        };
+        let scaling = judge.temperature().or_exit(Exit::Failure)?;
+        let mut tally = Tally::new(candidate.head.classes());
+        judge.visit(|logits, labels| tally.add(logits, labels));
+        let point = PathPoint {
+            value: candidate.value,
+            validation_nll: scaling.nll,
+            validation_top1: tally.top1(),
+            temperature: scaling.temperature,
+            steps: candidate.steps,
+            ended_by: candidate.ended_by.to_owned(),
+        };
+        self.say(&point);
+        self.monitor.record(&point).or_exit(Exit::Failure)?;
+        self.points.push(point);
+        let better = |best: &Best| scaling.nll < best.validation_loss;
+        if self.best.as_ref().is_none_or(better) {
+            self.best = Some(Best {
+                epoch: self.points.len() as u32,
+                head: candidate.head,
+                fitted: self.fitted.clone(),
+                validation_loss: scaling.nll,
+            });
+        }
+        Ok(())
+    }
+
+    fn say(&self, point: &PathPoint) {
+        if self.points.is_empty() {
+            self.monitor
+                .say("     value    val NLL   acc.  temperature  steps");
+        }
+        let steps = point.steps.map_or("exact".to_owned(), |n| n.to_string());
+        self.monitor.say(&format!(
+            "{:>10.3e}  {:>9.4}  {:>5.1}%  {:>11.3}  {steps:>5}",
+            point.value,
+            point.validation_nll,
+            point.validation_top1 * 100.0,
+            point.temperature,
+        ));
+    }
+
+    fn finish(self, parameter: &str) -> Result<(Outcome, PathRecord), Failure> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let outcome = Outcome {
+            epochs: self.points.len() as u32,
+            best: self.best,
+            ending: self.ending,
+        };
+        let record = PathRecord {
+            parameter: parameter.to_owned(),
+            points: self.points,
+        };
+        Ok((outcome, record))
+    }
+}
+
+/// The training rows of a task, normalised as they are read.
+struct TrainingRows<'a> {
+    task: &'a Task<'a>,
+    fitted: &'a Fitted,
+}
+
+impl RowBlocks for TrainingRows<'_> {
+    fn features(&self) -> usize {
+        self.task.dataset.features.width()
+    }
+
+    fn classes(&self) -> usize {
+        self.task.classes
+    }
+
+    fn blocks(&self) -> usize {
+        self.task.partition.train.len().div_ceil(BLOCK_ROWS)
+    }
+
+    fn read<'a>(&'a self, index: usize, scratch: &'a mut Block) -> Result<Rows<'a>, CacheError> {
+        let rows = &self.task.partition.train[index * BLOCK_ROWS..];
+        let rows = &rows[..rows.len().min(BLOCK_ROWS)];
+        let dataset = self.task.dataset;
+        dataset.features.gather(rows, &mut scratch.features);
+        dataset.gather_labels(rows, &mut scratch.labels);
+        self.fitted.apply(&mut scratch.features, self.features());
+        Ok(Rows {
+            features: &scratch.features,
+            labels: &scratch.labels,
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! A head and the rows that judge it.
+
+use common::head::{
+    Fitted, Head, Pass,
+    statistics::{Scaling, Temperature, TemperatureError},
+};
+
+use crate::dataset::Dataset;
+
+/// Rows that are looked at together.
+pub(crate) const EVALUATION_ROWS: usize = 1024;
+
+/// A head on rows of a dataset, whose features are normalised by `fitted` first.
+#[derive(Clone, Copy)]
+pub(crate) struct Judge<'a> {
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) head: &'a Head,
+    pub(crate) fitted: &'a Fitted,
+    pub(crate) rows: &'a [u32],
+}
+
+impl Judge<'_> {
+    /// Shows `each` the logits `[B, C]` and labels `[B]` of all rows, in order.
+    pub(crate) fn visit(&self, mut each: impl FnMut(&[f32], &[u32])) {
+        let mut pass = Pass::new(self.head);
+        let (mut features, mut labels) = (Vec::new(), Vec::new());
+        for rows in self.rows.chunks(EVALUATION_ROWS) {
+            self.dataset.features.gather(rows, &mut features);
+            self.dataset.gather_labels(rows, &mut labels);
+            self.fitted
+                .apply(&mut features, self.dataset.features.width());
+            pass.forward(self.head, &features);
+            each(pass.logits(), &labels);
+        }
+    }
+
+    /// The temperature that fits the rows best.
+    pub(crate) fn temperature(&self) -> Result<Scaling, TemperatureError> {
+        let mut temperature = Temperature::new(self.head.classes());
+        self.visit(|logits, labels| temperature.add(logits, labels));
+        temperature.fit()
+    }
+}

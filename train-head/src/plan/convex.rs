@@ -1,0 +1,153 @@
+//! Linear heads that a convex solver finds.
+
+use common::{
+    exit::Exit,
+    head::{HeadKind, logistic, ridge},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Settings, TrainPlan, check};
+use crate::{
+    cli::{SolverArg, TrainArgs},
+    failure::Failure,
+    plan,
+    schedule::Decay,
+};
+
+/// What is minimised, for which strengths of regularisation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "solver", rename_all = "lowercase")]
+pub(crate) enum ConvexSolver {
+    /// Logistic regression.
+    Lbfgs {
+        /// At least one, positive.
+        c: Vec<f64>,
+        /// Largest gradient of the mean loss.
+        tolerance: f64,
+    },
+    /// Ridge classification.
+    Ridge {
+        /// At least one, positive.
+        lambda: Vec<f64>,
+    },
+}
+
+impl ConvexSolver {
+    /// The solver that is asked for; `None` where steps are.
+    pub(super) fn of(args: &TrainArgs, head: HeadKind) -> Result<Option<Self>, Failure> {
+        let step = &args.step;
+        let owners = [
+            ("--c", step.c.is_some(), SolverArg::Lbfgs, "lbfgs"),
+            (
+                "--tolerance",
+                step.tolerance.is_some(),
+                SolverArg::Lbfgs,
+                "lbfgs",
+            ),
+            ("--lambda", step.lambda.is_some(), SolverArg::Ridge, "ridge"),
+        ];
+        for (option, given, owner, name) in owners {
+            if given && step.solver != owner {
+                let message = format!("{option}: only {name} has it (add `--solver {name}`)");
+                return Err(Failure::new(Exit::Usage, message));
+            }
+        }
+        let solver = match step.solver {
+            SolverArg::Adam | SolverArg::Adamw | SolverArg::Sgd => return Ok(None),
+            SolverArg::Lbfgs => Self::Lbfgs {
+                c: path("--c", step.c.as_deref(), &logistic::DEFAULT_PATH)?,
+                tolerance: positive(
+                    "--tolerance",
+                    step.tolerance.unwrap_or(logistic::DEFAULT_TOLERANCE),
+                )?,
+            },
+            SolverArg::Ridge => Self::Ridge {
+                lambda: path("--lambda", step.lambda.as_deref(), &ridge::DEFAULT_PATH)?,
+            },
+        };
+        if head != HeadKind::Linear {
+            let message = "--solver: lbfgs and ridge find linear heads only (use `train-head linear`, or adam, adamw or sgd)";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        solver.refuse_options_of_steps(args)?;
+        Ok(Some(solver))
+    }
+
+    /// What the values of the path are called.
+    pub(crate) fn parameter(&self) -> &'static str {
+        match self {
+            Self::Lbfgs { .. } => "c",
+            Self::Ridge { .. } => "lambda",
+        }
+    }
+
+    /// An option that would have no effect is a misunderstanding.
+    fn refuse_options_of_steps(&self, args: &TrainArgs) -> Result<(), Failure> {
+        let (step, model) = (&args.step, &args.model);
+        let ridge = matches!(self, Self::Ridge { .. });
+        let weighted = model.class_weights != crate::cli::ClassWeightsArg::None;
+        let given = [
+            ("--epochs", step.epochs != plan::DEFAULT_EPOCHS),
+            ("--patience", step.patience != plan::DEFAULT_PATIENCE),
+            ("--batch-size", step.batch_size != plan::DEFAULT_BATCH_SIZE),
+            ("--learning-rate", step.learning_rate.is_some()),
+            ("--weight-decay", step.weight_decay.is_some()),
+            ("--momentum", step.momentum.is_some()),
+            ("--nesterov", step.nesterov),
+            ("--schedule", step.schedule != Decay::Constant),
+            ("--warmup-epochs", step.warmup_epochs != 0),
+            ("--dropout", model.dropout != 0.0),
+            ("--label-smoothing", model.label_smoothing != 0.0),
+            ("--class-weights", ridge && weighted),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => {
+                let solver = if ridge { "ridge" } else { "lbfgs" };
+                let message =
+                    format!("{option}: `--solver {solver}` has no use for it (leave it out)");
+                Err(Failure::new(Exit::Usage, message))
+            }
+        }
+    }
+}
+
+impl TrainPlan {
+    /// The hyper-parameters as `run.json` keeps them.
+    pub(crate) fn recorded_settings(&self) -> serde_json::Result<Value> {
+        let Some(solver) = &self.convex else {
+            return serde_json::to_value(&self.settings);
+        };
+        let Settings {
+            normalise,
+            class_weights,
+            val_fraction,
+            seed,
+            ..
+        } = &self.settings;
+        let mut settings = serde_json::to_value(solver)?;
+        settings["normalise"] = json!(normalise);
+        settings["class_weights"] = json!(class_weights);
+        settings["val_fraction"] = json!(val_fraction);
+        settings["seed"] = json!(seed);
+        Ok(settings)
+    }
+}
+
+fn path(option: &str, given: Option<&[f64]>, default: &[f64]) -> Result<Vec<f64>, Failure> {
+    let values = given.unwrap_or(default);
+    let values: Result<Vec<f64>, Failure> = values
+        .iter()
+        .map(|&value| positive(option, value))
+        .collect();
+    let mut values = values?;
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    Ok(values)
+}
+
+fn positive(option: &str, value: f64) -> Result<f64, Failure> {
+    let holds = value > 0.0 && value.is_finite();
+    check(option, value, holds, "a positive number").map(|()| value)
+}

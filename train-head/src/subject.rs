@@ -1,0 +1,171 @@
+//! A trained head and the rows of a cache that it is to be judged on.
+
+use std::path::Path;
+
+use common::{
+    cache::{CacheReader, Identity},
+    exit::Exit,
+    head::{Bundle, Fitted, RunRecord},
+    interrupt::Interrupt,
+    source::Split,
+};
+
+use crate::{
+    dataset::{Dataset, choose_layer},
+    failure::{Failure, OrExit},
+    head_input::{difference, preparation},
+    judge::Judge,
+};
+
+/// Which head, and which rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Selection<'a> {
+    pub(crate) run: &'a Path,
+    pub(crate) cache: &'a Path,
+    /// `None`: every labelled row.
+    pub(crate) split: Option<Split>,
+}
+
+/// A head with its rows.
+pub(crate) struct Subject {
+    pub(crate) bundle: Bundle,
+    pub(crate) dataset: Dataset,
+    /// Rows of the dataset, ascending, at least one.
+    pub(crate) rows: Vec<u32>,
+    /// Digest of the cache's plan.
+    pub(crate) plan_sha256: String,
+    fitted: Fitted,
+}
+
+impl Subject {
+    /// Reads both, and refuses what does not belong together.
+    pub(crate) fn load(selection: &Selection) -> Result<Self, Failure> {
+        let bundle = Bundle::load(selection.run).or_exit(Exit::Input)?;
+        let reader = CacheReader::open(selection.cache).or_exit(Exit::Input)?;
+        let record = &bundle.record;
+        check_identity(selection, record, &reader.manifest().identity)?;
+        let layer = choose_layer(&reader, Some(&record.layer))?;
+        let splits = selection
+            .split
+            .as_ref()
+            .map_or(&Split::ALL[..], std::slice::from_ref);
+        // There is nothing to save: a signal may end the program as it does any other.
+        let mut dataset = Dataset::load(&reader, layer, splits, &Interrupt::default())?;
+        translate_labels(selection, record, &reader, &mut dataset)?;
+        // Augmented views are for fitting; a head is judged on the first one.
+        let rows: Vec<u32> = (0..dataset.rows.len() as u32)
+            .filter(|&row| dataset.rows[row as usize].view == 0)
+            .collect();
+        if rows.is_empty() {
+            return Err(empty_split(selection, &reader));
+        }
+        Ok(Self {
+            fitted: preparation(record),
+            plan_sha256: reader.manifest().plan_sha256.clone(),
+            bundle,
+            dataset,
+            rows,
+        })
+    }
+
+    /// The head on its rows.
+    pub(crate) fn judge(&self) -> Judge<'_> {
+        Judge {
+            dataset: &self.dataset,
+            head: &self.bundle.head,
+            fitted: &self.fitted,
+            rows: &self.rows,
+        }
+    }
+}
+
+/// What a split is called, `None` being all rows.
+pub(crate) fn split_name(split: Option<Split>) -> &'static str {
+    split.map_or("all", Split::as_str)
+}
+
+/// Refuses features that are not of the kind the head was trained on.
+fn check_identity(
+    selection: &Selection,
+    record: &RunRecord,
+    cache: &Identity,
+) -> Result<(), Failure> {
+    if !cache.layers.contains(&record.layer) {
+        // A missing layer has an error of its own.
+        return Ok(());
+    }
+    let Some(difference) = difference(cache, record) else {
+        return Ok(());
+    };
+    let message = format!(
+        "cache `{}`: not the features that the head in `{}` was trained on: {difference} (extract with the head's settings, or train on this cache)",
+        selection.cache.display(),
+        selection.run.display()
+    );
+    Err(Failure::new(Exit::Mismatch, message))
+}
+
+/// Makes the cache's labels the head's: classes are matched by name.
+fn translate_labels(
+    selection: &Selection,
+    record: &RunRecord,
+    reader: &CacheReader,
+    dataset: &mut Dataset,
+) -> Result<(), Failure> {
+    let position = |name: &String| record.classes.iter().position(|class| class == name);
+    let classes = &reader.manifest().classes;
+    let known: Vec<Option<usize>> = classes.iter().map(position).collect();
+    for label in &mut dataset.labels {
+        let Some(class) = known[*label as usize] else {
+            let message = format!(
+                "cache `{}`: class `{}` is not one of the head's ({})",
+                selection.cache.display(),
+                classes[*label as usize],
+                abridged(&record.classes)
+            );
+            return Err(Failure::new(Exit::Mismatch, message));
+        };
+        *label = class as u32;
+    }
+    Ok(())
+}
+
+fn abridged(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn empty_split(selection: &Selection, reader: &CacheReader) -> Failure {
+    let rows = |split: &Split| {
+        let rows = reader.plan().rows().iter();
+        rows.filter(|sample| sample.split == *split && sample.label >= 0)
+            .count()
+    };
+    let name = |split: Split| {
+        if split == Split::None {
+            "none"
+        } else {
+            split.as_str()
+        }
+    };
+    let held: Vec<_> = Split::ALL
+        .iter()
+        .filter(|split| rows(split) > 0)
+        .map(|split| format!("{} {}", name(*split), rows(split)))
+        .collect();
+    let held = if held.is_empty() {
+        "no labelled row at all".to_owned()
+    } else {
+        held.join(", ")
+    };
+    let message = format!(
+        "cache `{}`: split `{}` has no labelled row (it holds: {held}; choose with --split)",
+        selection.cache.display(),
+        split_name(selection.split)
+    );
+    Failure::new(Exit::Input, message)
+}
