@@ -72,9 +72,24 @@ impl Preprocessor {
     /// # Errors
     /// A picture without pixels.
     pub fn resize_and_crop(&mut self, image: &RgbImage) -> Result<Vec<u8>, PreprocessError> {
+        self.bytes(image, Place::whole(image))
+    }
+
+    /// The same of what [`decode_excerpt`](super::decode_excerpt) has made.
+    ///
+    /// # Errors
+    /// An excerpt for another recipe.
+    pub fn resize_and_crop_excerpt(
+        &mut self,
+        excerpt: &Excerpt,
+    ) -> Result<Vec<u8>, PreprocessError> {
+        self.bytes(&excerpt.image, excerpt.place)
+    }
+
+    fn bytes(&mut self, image: &RgbImage, place: Place) -> Result<Vec<u8>, PreprocessError> {
         let mut pixels = Vec::with_capacity(self.recipe().output_len());
         let take = |_, row: &[u8]| pixels.extend_from_slice(row);
-        self.resizer.run(image, Place::whole(image), take)?;
+        self.resizer.run(image, place, take)?;
         Ok(pixels)
     }
 
@@ -201,4 +216,98 @@ fn source<'a>(
         skipped: left,
     };
     Ok((source, y.start))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::image::{
+        Interpolation, Resize,
+        excerpt::{Scale, View},
+        geometry::Demand,
+    };
+
+    fn recipe() -> impl Strategy<Value = Preprocess> {
+        let resize = prop_oneof![
+            4 => (1_u32..90).prop_map(Resize::ShortSide),
+            1 => (1_u32..90, 1_u32..90).prop_map(|(width, height)| Resize::Exact { width, height }),
+            1 => Just(Resize::None),
+        ];
+        let interpolation =
+            prop_oneof![Just(Interpolation::Bilinear), Just(Interpolation::Bicubic)];
+        (resize, 1_u32..80, interpolation).prop_map(|(resize, crop, interpolation)| Preprocess {
+            resize,
+            crop,
+            interpolation,
+            ..Preprocess::imagenet()
+        })
+    }
+
+    fn picture(width: u32, height: u32, seed: u32) -> RgbImage {
+        let mut state = seed | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            // Often black or white, where cubic weights overshoot.
+            (state % 768).saturating_sub(256).min(255) as u8
+        };
+        RgbImage {
+            width,
+            height,
+            pixels: (0..width * height * 3).map(|_| next()).collect(),
+        }
+    }
+
+    fn rows(resizer: &mut Resizer, image: &RgbImage, place: Place) -> Vec<u8> {
+        let mut pixels = Vec::new();
+        let take = |_, row: &[u8]| pixels.extend_from_slice(row);
+        resizer.run(image, place, take).unwrap();
+        pixels
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+
+        #[test]
+        fn every_instruction_set_and_excerpt_gives_the_same_bytes(
+            recipe in recipe(),
+            width in 1_u32..200,
+            height in 1_u32..150,
+            seed in any::<u32>(),
+        ) {
+            let image = picture(width, height, seed);
+            let place = Place::whole(&image);
+            let plain = rows(&mut Resizer::new(recipe, Vectors::PLAIN), &image, place);
+            let demand = Demand { recipe: &recipe, mode: crate::image::DecodeMode::Exact };
+            let window = demand.window(place.full, Scale::Full);
+            let lines = image.pixels.chunks_exact(width as usize * CHANNELS);
+            let lines = lines.skip(window.rows.start).take(window.rows.len());
+            let columns = window.columns.start * CHANNELS..window.columns.end * CHANNELS;
+            let excerpt = RgbImage {
+                width: window.columns.len() as u32,
+                height: window.rows.len() as u32,
+                pixels: lines.flat_map(|line| &line[columns.clone()]).copied().collect(),
+            };
+            let cut = Place { offset: [window.columns.start, window.rows.start], ..place };
+            for vectors in Vectors::available() {
+                let mut resizer = Resizer::new(recipe, vectors);
+                prop_assert_eq!(&rows(&mut resizer, &image, place), &plain);
+                prop_assert_eq!(&rows(&mut resizer, &excerpt, cut), &plain);
+            }
+        }
+    }
+
+    #[test]
+    fn an_excerpt_for_another_recipe_is_refused() {
+        let image = picture(40, 40, 1);
+        let place = Place {
+            full: [400, 400],
+            ..Place::whole(&image)
+        };
+        let mut resizer = Resizer::new(Preprocess::imagenet(), Vectors::PLAIN);
+        assert!(resizer.run(&image, place, |_, _| {}).is_err());
+    }
 }

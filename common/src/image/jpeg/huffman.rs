@@ -72,6 +72,17 @@ impl Table {
         Some(table)
     }
 
+    /// An entry for a code that is longer than [`LOOKAHEAD`], from the next 16 bits.
+    #[cold]
+    fn long_entry(&self, next: u32) -> Option<u32> {
+        let mut longer = LOOKAHEAD as usize + 1..=MAX_CODE_BITS;
+        let length = longer.find(|length| next < self.ends[*length])?;
+        let code = (next >> (MAX_CODE_BITS - length)) as i32;
+        let index = usize::try_from(code + self.offsets[length]).ok()?;
+        let symbol = u32::from(*self.symbols.get(index)?);
+        Some((symbol & 15) << 12 | (symbol >> 4) << 8 | length as u32)
+    }
+
     /// Fills the entries that begin with a code.
     fn enter(&mut self, code: u32, length: u32, symbol: u8) {
         let Some(free) = LOOKAHEAD.checked_sub(length) else {
@@ -103,6 +114,7 @@ fn extend(bits: u32, size: u32) -> i32 {
 }
 
 /// Reads the bits of a segment, from the highest of each byte.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     /// Without stuffing, with [`PADDING_BYTES`] zeros at the end.
     data: &'a [u8],
@@ -153,27 +165,13 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// The next symbol of a code that no entry holds.
-    #[cold]
-    fn long_symbol(&mut self, table: &Table) -> Option<u8> {
-        let next = (self.buffer >> 48) as u32;
-        let longer = LOOKAHEAD as usize + 1..=MAX_CODE_BITS;
-        let length = longer.into_iter().find(|l| next < table.ends[*l])?;
-        let code = next >> (MAX_CODE_BITS - length);
-        self.consume(length as u32);
-        let index = usize::try_from(code as i32 + table.offsets[length]).ok()?;
-        table.symbols.get(index).copied()
-    }
-
     /// The entry for the next bits; run and size of a longer code. Consumes the
     /// code, and the value if the entry holds it.
     #[inline(always)]
     fn entry(&mut self, table: &Table) -> Option<u32> {
-        let entry = table.entries[(self.buffer >> (64 - LOOKAHEAD)) as usize];
+        let mut entry = table.entries[(self.buffer >> (64 - LOOKAHEAD)) as usize];
         if entry == 0 {
-            return self
-                .long_symbol(table)
-                .map(|symbol| u32::from(symbol >> 4) << 8 | u32::from(symbol & 15) << 12);
+            entry = table.long_entry((self.buffer >> 48) as u32)?;
         }
         self.consume(entry & 0xFF);
         Some(entry)
@@ -212,7 +210,9 @@ pub(super) struct BlockDecoder<'a> {
 impl BlockDecoder<'_> {
     /// Decodes the next block. `None` where the data makes no sense.
     #[inline(always)]
-    pub(super) fn decode(&mut self, bits: &mut Bits<'_>, block: &mut Block) -> Option<()> {
+    pub(super) fn decode(&mut self, from: &mut Bits<'_>, block: &mut Block) -> Option<()> {
+        // A copy, which the compiler keeps in registers.
+        let mut bits = *from;
         bits.refill()?;
         let entry = bits.entry(self.dc)?;
         let (mut difference, size) = (entry as i32 >> 16, entry >> 12 & 15);
@@ -224,7 +224,7 @@ impl BlockDecoder<'_> {
         // libjpeg keeps the low 16 bits too.
         block.coefficients[0] = self.prediction as i16;
         let first = i64::from(block.coefficients[0]) * i64::from(self.quantisation[0]);
-        block.magnitude = first.unsigned_abs();
+        let mut magnitude = first.unsigned_abs();
         let mut next = 1;
         while next < BLOCK {
             bits.refill()?;
@@ -244,10 +244,12 @@ impl BlockDecoder<'_> {
             next += run;
             let place = usize::from(*NATURAL_ORDER.get(next)?);
             block.coefficients[place] = value as i16;
-            block.magnitude += u64::from(value.unsigned_abs()) * u64::from(self.quantisation[next]);
+            magnitude += u64::from(value.unsigned_abs()) * u64::from(self.quantisation[next]);
             next += 1;
         }
+        block.magnitude = magnitude;
         block.is_flat = next == 1;
+        *from = bits;
         Some(())
     }
 }

@@ -3,6 +3,8 @@
 //! the matrix it comes to, and the reduced ones for 1/2, 1/4 and 1/8 of the size.
 
 use super::header::BLOCK;
+#[cfg(target_arch = "x86_64")]
+use super::idct_avx2::transform;
 use crate::image::vectors::Vectors;
 
 /// Fractional bits of the factors.
@@ -22,6 +24,16 @@ pub(super) const ODD: [[i16; 4]; 4] = [
     [2260, 9633, -6436, -11363],
 ];
 
+/// Factors of x₂ and x₆ in the even part of the 4-point transform
+/// (`jpeg_idct_4x4` of jidctred.c), which ignores x₄.
+pub(super) const HALF_EVEN: [i16; 2] = [15137, -6270];
+/// Factors of x₁, x₅, x₃, x₇ in both sums of its odd part.
+pub(super) const HALF_ODD: [[i16; 4]; 2] =
+    [[20995, -4926, 7373, -4176], [8697, 11893, -17799, -1730]];
+/// The same for the one sum of the 2-point transform (`jpeg_idct_2x2`), which
+/// ignores x₂, x₄ and x₆.
+pub(super) const QUARTER_ODD: [i16; 4] = [29692, 6967, -10426, -5906];
+
 /// Sum of |coefficient × quantisation| up to which 16 bits between the passes
 /// and 32 bits in sums are enough: a pass multiplies by at most
 /// 1.388 · 2^[`PASS1_BITS`].
@@ -34,7 +46,7 @@ pub(super) type Samples = [u8; BLOCK];
 /// Computes blocks of one component.
 pub(super) struct Idct {
     quantisation: [u16; BLOCK],
-    /// A side of the result: 8, 4, 2 or 1.
+    /// A side of the result: 8, 4 or 2.
     size: usize,
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
     vectors: Vectors,
@@ -50,18 +62,18 @@ impl Idct {
         }
     }
 
-    /// A side of the result.
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     /// The samples of a block. `magnitude` is the sum of
     /// |coefficient × quantisation|.
     pub(super) fn run(&self, coefficients: &[i16; BLOCK], magnitude: u64) -> Samples {
         #[cfg(target_arch = "x86_64")]
-        if self.size == SIDE && magnitude <= MAX_SMALL_MAGNITUDE && self.vectors.has_avx2() {
+        if magnitude <= MAX_SMALL_MAGNITUDE && self.vectors.has_avx2() {
+            let transform = match self.size {
+                SIDE => transform::<SIDE>,
+                4 => transform::<4>,
+                _ => transform::<2>,
+            };
             // SAFETY: the machine has AVX2.
-            return unsafe { super::idct_avx2::full(coefficients, &self.quantisation) };
+            return unsafe { transform(coefficients, &self.quantisation) };
         }
         let _ = magnitude;
         let product = |at: usize| i64::from(coefficients[at]) * i64::from(self.quantisation[at]);
@@ -69,8 +81,7 @@ impl Idct {
         match self.size {
             SIDE => two_passes(&values, Pass::FULL),
             4 => two_passes(&values, Pass::HALF),
-            2 => two_passes(&values, Pass::QUARTER),
-            _ => [to_sample(descale(values[0], 3)); BLOCK],
+            _ => two_passes(&values, Pass::QUARTER),
         }
     }
 
@@ -131,31 +142,20 @@ fn two_passes(values: &[i64; BLOCK], pass: Pass) -> Samples {
 }
 
 fn full(x: [i64; SIDE]) -> [i64; SIDE] {
-    let inputs = [x[1], x[5], x[3], x[7]];
-    let odd = ODD.map(|factors| {
-        let terms = factors.iter().zip(inputs);
-        terms
-            .map(|(factor, value)| i64::from(*factor) * value)
-            .sum::<i64>()
-    });
-    let [wide, narrow] = EVEN.map(|[of_2, of_6]| i64::from(of_2) * x[2] + i64::from(of_6) * x[6]);
+    let [wide, narrow] = EVEN.map(|factors| sum(factors, [x[2], x[6]]));
     let [plus, minus] = [(x[0] + x[4]) << CONST_BITS, (x[0] - x[4]) << CONST_BITS];
     let even = [plus + wide, minus + narrow, minus - narrow, plus - wide];
+    let odd = ODD.map(|factors| sum(factors, [x[1], x[5], x[3], x[7]]));
     std::array::from_fn(|i| match i {
         0..4 => even[i] + odd[i],
         _ => even[7 - i] - odd[7 - i],
     })
 }
 
-/// `jpeg_idct_4x4` of jidctred.c, which ignores the fifth number.
 fn half(x: [i64; SIDE]) -> [i64; SIDE] {
-    let even = 15137 * x[2] - 6270 * x[6];
-    let [plus, minus] = [
-        (x[0] << (CONST_BITS + 1)) + even,
-        (x[0] << (CONST_BITS + 1)) - even,
-    ];
-    let inner = -1730 * x[7] + 11893 * x[5] - 17799 * x[3] + 8697 * x[1];
-    let outer = -4176 * x[7] - 4926 * x[5] + 7373 * x[3] + 20995 * x[1];
+    let (first, rest) = (x[0] << (CONST_BITS + 1), sum(HALF_EVEN, [x[2], x[6]]));
+    let [plus, minus] = [first + rest, first - rest];
+    let [outer, inner] = HALF_ODD.map(|factors| sum(factors, [x[1], x[5], x[3], x[7]]));
     [
         plus + outer,
         minus + inner,
@@ -168,11 +168,15 @@ fn half(x: [i64; SIDE]) -> [i64; SIDE] {
     ]
 }
 
-/// `jpeg_idct_2x2` of jidctred.c, which ignores the even numbers but the first.
 fn quarter(x: [i64; SIDE]) -> [i64; SIDE] {
     let even = x[0] << (CONST_BITS + 2);
-    let odd = -5906 * x[7] + 6967 * x[5] - 10426 * x[3] + 29692 * x[1];
+    let odd = sum(QUARTER_ODD, [x[1], x[5], x[3], x[7]]);
     [even + odd, even - odd, 0, 0, 0, 0, 0, 0]
+}
+
+fn sum<const N: usize>(factors: [i16; N], values: [i64; N]) -> i64 {
+    let terms = factors.into_iter().zip(values);
+    terms.map(|(factor, value)| i64::from(factor) * value).sum()
 }
 
 fn descale(value: i64, bits: u32) -> i64 {

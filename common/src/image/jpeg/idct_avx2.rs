@@ -1,23 +1,29 @@
-//! The full inverse DCT, a column or row of the block a lane.
+//! The inverse DCTs, a column or row of the block a lane. The passes take pairs of
+//! numbers, (0, 4), (2, 6), (1, 5) and (3, 7), of 16 bits each.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm_mullo_epi16, _mm_setzero_si128, _mm_unpackhi_epi16,
-    _mm_unpacklo_epi16, _mm256_add_epi8, _mm256_add_epi32, _mm256_extract_epi64, _mm256_madd_epi16,
-    _mm256_packs_epi16, _mm256_packs_epi32, _mm256_permute2x128_si256, _mm256_set_m128i,
-    _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16,
-    _mm256_srai_epi16, _mm256_srai_epi32, _mm256_sub_epi32, _mm256_unpackhi_epi16,
+    __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_mullo_epi16, _mm_setzero_si128,
+    _mm_unpackhi_epi16, _mm_unpacklo_epi16, _mm256_add_epi8, _mm256_add_epi32,
+    _mm256_extract_epi64, _mm256_madd_epi16, _mm256_packs_epi16, _mm256_packs_epi32,
+    _mm256_permute2x128_si256, _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi32,
+    _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16,
+    _mm256_sra_epi32, _mm256_srai_epi16, _mm256_sub_epi32, _mm256_unpackhi_epi16,
     _mm256_unpackhi_epi32, _mm256_unpacklo_epi16, _mm256_unpacklo_epi32,
 };
 
 use super::{
     header::BLOCK,
-    idct::{CONST_BITS, EVEN, ODD, PASS1_BITS, SIDE, Samples},
+    idct::{CONST_BITS, EVEN, HALF_EVEN, HALF_ODD, ODD, PASS1_BITS, QUARTER_ODD, SIDE, Samples},
 };
 
-/// Exact while the sum of |coefficient × quantisation| is at most
+/// The samples of a block, `SIZE` × `SIZE` of them. Exact while the sum of
+/// |coefficient × quantisation| is at most
 /// [`MAX_SMALL_MAGNITUDE`](super::idct::MAX_SMALL_MAGNITUDE).
 #[target_feature(enable = "avx2")]
-pub(super) fn full(coefficients: &[i16; BLOCK], quantisation: &[u16; BLOCK]) -> Samples {
+pub(super) fn transform<const SIZE: usize>(
+    coefficients: &[i16; BLOCK],
+    quantisation: &[u16; BLOCK],
+) -> Samples {
     let mut rows = [_mm_setzero_si128(); SIDE];
     for (row, values) in rows.iter_mut().enumerate() {
         // SAFETY: eight 16-bit numbers from the start of a row lie in the block.
@@ -30,24 +36,21 @@ pub(super) fn full(coefficients: &[i16; BLOCK], quantisation: &[u16; BLOCK]) -> 
         _mm256_set_m128i(_mm_unpackhi_epi16(rows[a], rows[b]), low)
     };
     let columns = [pair(0, 4), pair(2, 6), pair(1, 5), pair(3, 7)];
-    let between = pass::<{ (CONST_BITS - PASS1_BITS) as i32 }>(columns);
-    let samples = pass::<{ (CONST_BITS + PASS1_BITS + 3) as i32 }>(transpose(between));
-    to_rows(samples)
+    let (first_bits, second_bits) = (CONST_BITS - PASS1_BITS, CONST_BITS + PASS1_BITS + 3);
+    let pass = |pairs: [__m256i; 4], bits: u32| match SIZE {
+        SIDE => full(pairs, bits),
+        4 => half(pairs, bits + 1),
+        _ => quarter(pairs, bits + 2),
+    };
+    to_rows(pass(transpose(pass(columns, first_bits)), second_bits))
 }
 
-/// One direction for eight lanes. `pairs`: numbers (0, 4), (2, 6), (1, 5) and
-/// (3, 7), 16 bits each; returns the eight sums shifted down by `BITS`, rounded.
+/// Eight sums.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn pass<const BITS: i32>(pairs: [__m256i; 4]) -> [__m256i; SIDE] {
-    let sum = |pair: __m256i, factors: [i16; 2]| {
-        let low = i32::from(factors[0] as u16);
-        _mm256_madd_epi16(pair, _mm256_set1_epi32(low | i32::from(factors[1]) << 16))
-    };
+fn full(pairs: [__m256i; 4], bits: u32) -> [__m256i; SIDE] {
     let one = 1 << CONST_BITS;
-    let rounding = _mm256_set1_epi32(1 << (BITS - 1));
-    let plus = _mm256_add_epi32(sum(pairs[0], [one, one]), rounding);
-    let minus = _mm256_add_epi32(sum(pairs[0], [one, -one]), rounding);
+    let [plus, minus] = [sum(pairs[0], [one, one]), sum(pairs[0], [one, -one])];
     let [wide, narrow] = [sum(pairs[1], EVEN[0]), sum(pairs[1], EVEN[1])];
     let even = [
         _mm256_add_epi32(plus, wide),
@@ -55,17 +58,63 @@ fn pass<const BITS: i32>(pairs: [__m256i; 4]) -> [__m256i; SIDE] {
         _mm256_sub_epi32(minus, narrow),
         _mm256_sub_epi32(plus, wide),
     ];
-    let mut results = [rounding; SIDE];
+    let mut results = [_mm256_setzero_si256(); SIDE];
     for (i, (even, [of_1, of_5, of_3, of_7])) in even.into_iter().zip(ODD).enumerate() {
         let odd = _mm256_add_epi32(sum(pairs[2], [of_1, of_5]), sum(pairs[3], [of_3, of_7]));
-        results[i] = _mm256_srai_epi32::<BITS>(_mm256_add_epi32(even, odd));
-        results[7 - i] = _mm256_srai_epi32::<BITS>(_mm256_sub_epi32(even, odd));
+        [results[i], results[7 - i]] = butterfly(even, odd, bits);
     }
     results
 }
 
+/// Four sums.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half(pairs: [__m256i; 4], bits: u32) -> [__m256i; SIDE] {
+    let first = sum(pairs[0], [1 << (CONST_BITS + 1), 0]);
+    let rest = sum(pairs[1], HALF_EVEN);
+    let even = [_mm256_add_epi32(first, rest), _mm256_sub_epi32(first, rest)];
+    let mut results = [_mm256_setzero_si256(); SIDE];
+    for (i, (even, [of_1, of_5, of_3, of_7])) in even.into_iter().zip(HALF_ODD).enumerate() {
+        let odd = _mm256_add_epi32(sum(pairs[2], [of_1, of_5]), sum(pairs[3], [of_3, of_7]));
+        [results[i], results[3 - i]] = butterfly(even, odd, bits);
+    }
+    results
+}
+
+/// Two sums.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn quarter(pairs: [__m256i; 4], bits: u32) -> [__m256i; SIDE] {
+    let half_even = sum(pairs[0], [1 << (CONST_BITS + 1), 0]);
+    let [of_1, of_5, of_3, of_7] = QUARTER_ODD;
+    let odd = _mm256_add_epi32(sum(pairs[2], [of_1, of_5]), sum(pairs[3], [of_3, of_7]));
+    let mut results = [_mm256_setzero_si256(); SIDE];
+    [results[0], results[1]] = butterfly(_mm256_add_epi32(half_even, half_even), odd, bits);
+    results
+}
+
+/// The products of both numbers of each pair, added.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sum(pairs: __m256i, factors: [i16; 2]) -> __m256i {
+    let low = i32::from(factors[0] as u16);
+    _mm256_madd_epi16(pairs, _mm256_set1_epi32(low | i32::from(factors[1]) << 16))
+}
+
+/// `even ± odd`, shifted down by `bits` and rounded.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn butterfly(even: __m256i, odd: __m256i, bits: u32) -> [__m256i; 2] {
+    let rounded = _mm256_add_epi32(even, _mm256_set1_epi32(1 << (bits - 1)));
+    let bits = _mm_cvtsi32_si128(bits as i32);
+    [
+        _mm256_sra_epi32(_mm256_add_epi32(rounded, odd), bits),
+        _mm256_sra_epi32(_mm256_sub_epi32(rounded, odd), bits),
+    ]
+}
+
 /// `rows[i]`: eight columns of row `i`, 32 bits each. Returns pairs of columns
-/// as [`pass`] takes them, a row a lane.
+/// as [`full`] takes them, a row a lane.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transpose(rows: [__m256i; SIDE]) -> [__m256i; 4] {

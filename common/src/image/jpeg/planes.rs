@@ -32,6 +32,11 @@ impl Plane {
         }
     }
 
+    /// A side of a block after the transform.
+    pub(super) fn side(&self) -> usize {
+        self.side
+    }
+
     fn line_len(&self) -> usize {
         self.blocks[0].len() * self.side
     }
