@@ -9,7 +9,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::image::{DecodeError, DecodeMode, DecodeOptions, ExifPolicy, Format, RgbImage, decode_rgb};
+use common::image::{
+    DecodeError, DecodeMode, DecodeOptions, ExifPolicy, Format, RgbImage, decode_rgb,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
