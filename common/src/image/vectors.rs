@@ -1,6 +1,5 @@
 //! Which vector instructions the loops over pixels use.
 
-#[cfg(target_arch = "x86_64")]
 use crate::engine::cpu::ISA_VARIABLE;
 
 /// AVX2, or plain Rust. One that says AVX2 exists only where the machine has it:
@@ -23,10 +22,15 @@ impl Vectors {
     /// [`ISA_VARIABLE`](crate::engine::cpu::ISA_VARIABLE) allows. All give the same
     /// bytes, so a name that does not exist is left for the engine to refuse.
     pub(crate) fn from_environment() -> Self {
+        match std::env::var_os(ISA_VARIABLE) {
+            Some(name) if name == "portable" => Self::PLAIN,
+            _ => Self::fastest(),
+        }
+    }
+
+    fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2")
-            && std::env::var_os(ISA_VARIABLE).is_none_or(|name| name != "portable")
-        {
+        if is_x86_feature_detected!("avx2") {
             return Self(Kind::Avx2);
         }
         Self::PLAIN
@@ -35,11 +39,8 @@ impl Vectors {
     /// Everything that this machine has.
     #[cfg(test)]
     pub(crate) fn available() -> Vec<Self> {
-        let mut all = vec![Self::PLAIN];
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            all.push(Self(Kind::Avx2));
-        }
+        let mut all = vec![Self::PLAIN, Self::fastest()];
+        all.dedup();
         all
     }
 

@@ -66,14 +66,6 @@ impl Plane {
         }
     }
 
-    /// The same for a block whose samples are all alike.
-    pub(super) fn fill(&mut self, column: usize, row: usize, sample: u8) {
-        let (start, line_len) = (self.start_of(column, row), self.line_len());
-        for line in self.samples[start..].chunks_mut(line_len).take(self.side) {
-            line[..self.side].fill(sample);
-        }
-    }
-
     /// Columns `columns` of a row, both counted in the whole component.
     pub(super) fn line(&self, row: usize, columns: Range<usize>) -> &[u8] {
         let line = (row - self.blocks[1].start * self.side) * self.line_len();
