@@ -10,7 +10,7 @@
 
 use std::{error::Error, fs, path::PathBuf};
 
-use common::image::{DEFAULT_MAX_PIXELS, DecodeOptions, ExifPolicy, Preprocess, decode_rgb};
+use common::image::{DecodeOptions, Layout, Preprocess, Preprocessor, decode_excerpt};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -18,16 +18,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: resize IMAGES OUT".into());
     };
     fs::create_dir_all(out)?;
-    let options = DecodeOptions {
-        exif: ExifPolicy::Ignore,
-        max_pixels: DEFAULT_MAX_PIXELS,
-    };
+    let recipe = Preprocess::imagenet();
+    let mut preprocessor = Preprocessor::new(recipe, Layout::Planar)?;
+    let options = DecodeOptions::default();
     for entry in fs::read_dir(images)? {
         let path = entry?.path();
-        let image = decode_rgb(&fs::read(&path)?, &options)?;
-        let seen = Preprocess::imagenet().resize_and_crop(&image)?;
+        let excerpt = decode_excerpt(&fs::read(&path)?, &options, &recipe)?;
+        let seen = preprocessor.resize_and_crop_excerpt(&excerpt)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        fs::write(out.join(format!("{name}.rgb")), seen.pixels)?;
+        fs::write(out.join(format!("{name}.rgb")), seen)?;
     }
     Ok(())
 }

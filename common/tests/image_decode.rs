@@ -9,7 +9,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::image::{DecodeError, DecodeOptions, ExifPolicy, Format, RgbImage, decode_rgb};
+use common::image::{
+    DecodeError, DecodeMode, DecodeOptions, ExifPolicy, Format, RgbImage, decode_rgb,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -264,6 +266,7 @@ const MUTATED: [&str; 9] = [
 /// A small cap, so that a mutated header cannot make the test slow.
 const SMALL: DecodeOptions = DecodeOptions {
     exif: ExifPolicy::Apply,
+    mode: DecodeMode::Exact,
     max_pixels: 1 << 20,
 };
 

@@ -9,7 +9,7 @@ use common::{
     embed::WeightSource,
     engine::device::{DeviceChoice, Precision},
     exit::EXIT_CODES,
-    image::{DEFAULT_MAX_PIXELS, ExifPolicy, Interpolation},
+    image::{DEFAULT_MAX_PIXELS, DecodeMode, ExifPolicy, Interpolation},
 };
 
 use crate::{plan::MaxRejects, shard::ShardChoice};
@@ -118,6 +118,10 @@ pub struct ImageArgs {
     /// Three standard deviations.
     #[arg(long, value_delimiter = ',', value_name = "R,G,B", num_args = 1)]
     pub std: Option<Vec<f32>>,
+    /// exact, or fast: large JPEGs at 1/2, 1/4 or 1/8 of their size where they
+    /// are shrunk further anyway. The features drift a little.
+    #[arg(long, default_value_t)]
+    pub decode: DecodeMode,
     /// EXIF orientation: ignore (as torchvision does) or apply.
     #[arg(long, default_value_t)]
     pub exif: ExifPolicy,

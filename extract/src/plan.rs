@@ -144,6 +144,7 @@ impl RunPlan {
                 preprocess: preprocess(entry.preprocess(), &args.image)?,
                 decode: DecodeOptions {
                     exif: args.image.exif,
+                    mode: args.image.decode,
                     max_pixels: args.image.max_pixels,
                 },
                 device: args.device,

@@ -31,6 +31,9 @@ pub struct Identity {
     pub exif: String,
     /// Names and versions of the image decoders.
     pub decoder: String,
+    /// `fast` where large pictures were decoded at a smaller scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<String>,
     /// Number type the backbone computed in: `f32`, `f16`, `bf16`, `int8`.
     pub precision: String,
     /// Number type the features are stored in.
@@ -188,6 +191,7 @@ mod tests {
             preprocessing: json!({"crop": 224, "mean": [0.485_f32, 0.456_f32, 0.406_f32]}),
             exif: "ignore".to_owned(),
             decoder: "zune-jpeg 0.5".to_owned(),
+            decode: None,
             precision: "f32".to_owned(),
             dtype: FeatureDtype::F32,
             views: 1,

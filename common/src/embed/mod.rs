@@ -26,7 +26,8 @@ use crate::{
         reference::{Placement, Reference},
     },
     image::{
-        DECODER, DecodeOptions, Layout, Preprocess, PreprocessError, Preprocessor, decode_rgb,
+        DECODER, DecodeMode, DecodeOptions, Preprocess, PreprocessError, Preprocessor,
+        decode_excerpt,
     },
 };
 
@@ -114,6 +115,10 @@ impl Embedder {
                 .unwrap_or(serde_json::Value::Null),
             exif: self.options.decode.exif.to_string(),
             decoder: DECODER.to_owned(),
+            decode: match self.options.decode.mode {
+                DecodeMode::Exact => None,
+                mode => Some(mode.to_string()),
+            },
             precision: self.options.precision.as_str().to_owned(),
             dtype,
             views: 1,
@@ -150,7 +155,7 @@ impl Embedder {
         let side = self.options.preprocess.crop as usize;
         Ok(Worker {
             embedder: self,
-            preprocessor: Preprocessor::new(self.options.preprocess, Layout::Planar)?,
+            preprocessor: Preprocessor::new(self.options.preprocess, self.executor.layout())?,
             image_len: 3 * side * side,
             pixels: Vec::new(),
             images: 0,
@@ -188,10 +193,15 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// The image is unusable; the batch is as before.
     pub fn add(&mut self, file: &[u8]) -> Result<(), ImageError> {
-        let image = decode_rgb(file, &self.embedder.options.decode)?;
+        let options = &self.embedder.options.decode;
+        let excerpt = decode_excerpt(file, options, self.preprocessor.recipe())?;
         let start = self.images * self.image_len;
-        self.pixels.resize(start + self.image_len, 0.0);
-        self.preprocessor.apply(&image, &mut self.pixels[start..])?;
+        let end = start + self.image_len;
+        if self.pixels.len() < end {
+            self.pixels.resize(end, 0.0);
+        }
+        self.preprocessor
+            .apply_excerpt(&excerpt, &mut self.pixels[start..end])?;
         self.images += 1;
         Ok(())
     }
@@ -207,7 +217,7 @@ impl<'a> Worker<'a> {
             return Ok(vec![Vec::new(); self.embedder.layers().len()]);
         }
         let pixels = &self.pixels[..images * self.image_len];
-        self.embedder.executor.forward(pixels, images)
+        self.embedder.executor.forward_as_laid_out(pixels, images)
     }
 }
 

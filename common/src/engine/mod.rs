@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::{
     backbone::{Shape, ValueId},
     exit::Exit,
+    image::Layout,
 };
 
 /// A stage whose activations are emitted.
@@ -55,6 +56,23 @@ pub trait Executor: Send + Sync {
     /// # Errors
     /// When the device fails, or `pixels` has another length.
     fn forward(&self, pixels: &[f32], batch: usize) -> Result<Vec<Vec<f32>>, EngineError>;
+
+    /// The order of pixels that takes no transposition.
+    fn layout(&self) -> Layout {
+        Layout::Planar
+    }
+
+    /// [`Executor::forward`] for pixels in the order of [`Executor::layout`].
+    ///
+    /// # Errors
+    /// As [`Executor::forward`].
+    fn forward_as_laid_out(
+        &self,
+        pixels: &[f32],
+        batch: usize,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.forward(pixels, batch)
+    }
 }
 
 /// Why a backbone could not be run.

@@ -10,6 +10,8 @@
 
 mod decode;
 mod error;
+mod excerpt;
+mod geometry;
 mod gif;
 mod jpeg;
 mod normalise;
@@ -18,9 +20,12 @@ mod preprocess;
 mod raster;
 mod resample;
 mod resize;
+mod vectors;
 
-pub use decode::{DEFAULT_MAX_PIXELS, DecodeOptions, decode_rgb};
+pub use decode::{DEFAULT_MAX_PIXELS, DecodeMode, DecodeOptions, decode_excerpt, decode_rgb};
 pub use error::{DecodeError, Format, UnknownName};
+pub use excerpt::Excerpt;
+pub use geometry::FAST_RESERVE;
 pub use normalise::Layout;
 pub use orientation::ExifPolicy;
 pub use preprocess::{

@@ -28,12 +28,14 @@ impl Normaliser {
         Self { tables }
     }
 
-    /// `pixels`: `[n, 3]` bytes; `output`: `3 n` numbers in the given layout.
-    pub(crate) fn write(&self, pixels: &[u8], layout: Layout, output: &mut [f32]) {
+    /// Writes row `row` of the tensor `output` of a square: `pixels` are its
+    /// `[n, 3]` bytes.
+    pub(crate) fn write_row(&self, pixels: &[u8], row: usize, layout: Layout, output: &mut [f32]) {
         let [red, green, blue] = &self.tables;
         let colours = pixels.chunks_exact(CHANNELS);
         match layout {
             Layout::Interleaved => {
+                let output = &mut output[row * pixels.len()..];
                 for (pixel, out) in colours.zip(output.chunks_exact_mut(CHANNELS)) {
                     out[0] = red[usize::from(pixel[0])];
                     out[1] = green[usize::from(pixel[1])];
@@ -41,11 +43,12 @@ impl Normaliser {
                 }
             }
             Layout::Planar => {
-                let plane = pixels.len() / CHANNELS;
+                let plane = output.len() / CHANNELS;
+                let row = row * pixels.len() / CHANNELS;
                 let (red_plane, rest) = output.split_at_mut(plane);
                 let (green_plane, blue_plane) = rest.split_at_mut(plane);
-                let planes = red_plane.iter_mut().zip(green_plane).zip(blue_plane);
-                for (pixel, ((r, g), b)) in colours.zip(planes) {
+                let planes = red_plane[row..].iter_mut().zip(&mut green_plane[row..]);
+                for (pixel, ((r, g), b)) in colours.zip(planes.zip(&mut blue_plane[row..])) {
                     *r = red[usize::from(pixel[0])];
                     *g = green[usize::from(pixel[1])];
                     *b = blue[usize::from(pixel[2])];

@@ -74,6 +74,15 @@ impl Orientation {
         })
     }
 
+    /// Columns and rows of a picture of `size` after turning.
+    pub(crate) fn size(self, [width, height]: [u32; 2]) -> [u32; 2] {
+        if self.swaps_sides() {
+            [height, width]
+        } else {
+            [width, height]
+        }
+    }
+
     fn swaps_sides(self) -> bool {
         matches!(
             self,
@@ -99,15 +108,11 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Orientation> {
 /// Moves every pixel to its upright place.
 pub(crate) fn apply(image: &RgbImage, orientation: Orientation) -> RgbImage {
     let (stored_width, stored_height) = (image.width as usize, image.height as usize);
-    let (width, height) = if orientation.swaps_sides() {
-        (stored_height, stored_width)
-    } else {
-        (stored_width, stored_height)
-    };
+    let [width, height] = orientation.size([image.width, image.height]);
     let (right, bottom) = (stored_width - 1, stored_height - 1);
     let mut pixels = Vec::with_capacity(image.pixels.len());
-    for y in 0..height {
-        for x in 0..width {
+    for y in 0..height as usize {
+        for x in 0..width as usize {
             let (column, row) = match orientation {
                 Orientation::MirrorHorizontally => (right - x, y),
                 Orientation::Rotate180 => (right - x, bottom - y),
@@ -122,8 +127,8 @@ pub(crate) fn apply(image: &RgbImage, orientation: Orientation) -> RgbImage {
         }
     }
     RgbImage {
-        width: width as u32,
-        height: height as u32,
+        width,
+        height,
         pixels,
     }
 }

@@ -157,7 +157,7 @@ impl Preprocess {
     /// An impossible recipe.
     pub fn resize_and_crop(&self, image: &RgbImage) -> Result<RgbImage, PreprocessError> {
         let mut preprocessor = Preprocessor::new(*self, Layout::Planar)?;
-        let pixels = preprocessor.resize_and_crop(image)?.to_vec();
+        let pixels = preprocessor.resize_and_crop(image)?;
         Ok(RgbImage {
             width: self.crop,
             height: self.crop,

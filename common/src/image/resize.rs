@@ -6,9 +6,12 @@
 //! them). With bilinear both orders agree within one level; bicubic overshoots
 //! and is clipped in between, so there the orders can differ by more at hard edges.
 
+use super::excerpt::{Excerpt, Place};
+use super::geometry::Axis;
 use super::normalise::Normaliser;
-use super::resample::{Taps, Window};
-use super::{CHANNELS, Layout, Preprocess, PreprocessError, Resize, RgbImage};
+use super::resample::{Lines, Source, Taps};
+use super::vectors::Vectors;
+use super::{CHANNELS, Layout, Preprocess, PreprocessError, RgbImage};
 
 /// Pixels between the two passes beyond which rows go first: a picture one pixel
 /// wide and millions high must not grow to gigabytes on the way to a small square.
@@ -17,15 +20,9 @@ const MAX_INTERMEDIATE_PIXELS: usize = 1 << 26;
 /// A recipe with its buffers, owned by one worker thread.
 #[derive(Debug, Clone)]
 pub struct Preprocessor {
-    recipe: Preprocess,
     layout: Layout,
     normaliser: Normaliser,
-    /// The picture between the two passes.
-    between: Vec<u8>,
-    /// The visible part of the resized picture.
-    content: Vec<u8>,
-    /// `[crop, crop, 3]`, with a border where the picture is too small.
-    cropped: Vec<u8>,
+    resizer: Resizer,
 }
 
 impl Preprocessor {
@@ -36,18 +33,15 @@ impl Preprocessor {
     pub fn new(recipe: Preprocess, layout: Layout) -> Result<Self, PreprocessError> {
         recipe.validate()?;
         Ok(Self {
-            recipe,
             layout,
             normaliser: Normaliser::new(&recipe),
-            between: Vec::new(),
-            content: Vec::new(),
-            cropped: Vec::new(),
+            resizer: Resizer::new(recipe, Vectors::from_environment()),
         })
     }
 
     /// The recipe that is carried out.
     pub fn recipe(&self) -> &Preprocess {
-        &self.recipe
+        &self.resizer.recipe
     }
 
     /// Writes the normalised tensor of one picture: `[3, crop, crop]` or
@@ -56,155 +50,264 @@ impl Preprocessor {
     /// # Errors
     /// An `output` that is not 3 × crop × crop long, or a picture without pixels.
     pub fn apply(&mut self, image: &RgbImage, output: &mut [f32]) -> Result<(), PreprocessError> {
-        let expected = self.recipe.output_len();
-        if output.len() != expected {
-            return Err(PreprocessError::OutputLength {
-                expected,
-                found: output.len(),
-            });
-        }
-        self.resize_and_crop(image)?;
-        self.normaliser.write(&self.cropped, self.layout, output);
-        Ok(())
+        self.write(image, Place::whole(image), output)
+    }
+
+    /// The same for what [`decode_excerpt`](super::decode_excerpt) has made of a
+    /// file for this recipe.
+    ///
+    /// # Errors
+    /// An `output` that is not 3 × crop × crop long, or an excerpt for another
+    /// recipe.
+    pub fn apply_excerpt(
+        &mut self,
+        excerpt: &Excerpt,
+        output: &mut [f32],
+    ) -> Result<(), PreprocessError> {
+        self.write(&excerpt.image, excerpt.place, output)
     }
 
     /// The resized and cropped bytes `[crop, crop, 3]`, before normalisation.
     ///
     /// # Errors
     /// A picture without pixels.
-    pub fn resize_and_crop(&mut self, image: &RgbImage) -> Result<&[u8], PreprocessError> {
-        check(image)?;
-        let (width, height) = resized_size(self.recipe.resize, image);
-        let crop = self.recipe.crop;
-        let x = Axis::new(image.width, width, crop);
-        let y = Axis::new(image.height, height, crop);
-        if x.length == crop && y.length == crop {
-            let mut cropped = std::mem::take(&mut self.cropped);
-            self.resample(image, x, y, &mut cropped);
-            self.cropped = cropped;
-        } else {
-            let mut content = std::mem::take(&mut self.content);
-            self.resample(image, x, y, &mut content);
-            self.content = content;
-            self.place_in_border(x, y);
-        }
-        Ok(&self.cropped)
+    pub fn resize_and_crop(&mut self, image: &RgbImage) -> Result<Vec<u8>, PreprocessError> {
+        self.bytes(image, Place::whole(image))
     }
 
-    /// Resizes the visible part of the picture into `output`: `[y.length, x.length, 3]`.
-    fn resample(&mut self, image: &RgbImage, x: Axis, y: Axis, output: &mut Vec<u8>) {
-        let columns = Taps::new(x.window(), self.recipe.interpolation);
-        let rows = Taps::new(y.window(), self.recipe.interpolation);
-        let width = image.width as usize;
-        let line_bytes = width * CHANNELS;
-        let needed = rows.source_range();
-        let between = &mut self.between;
-        if needed.len() * x.length as usize > MAX_INTERMEDIATE_PIXELS {
-            rows.across_lines(&image.pixels, line_bytes, 0, between);
-            columns.along_lines(between, width, output);
-            return;
-        }
-        let source = &image.pixels[needed.start * line_bytes..needed.end * line_bytes];
-        columns.along_lines(source, width, between);
-        let line_bytes = x.length as usize * CHANNELS;
-        rows.across_lines(between, line_bytes, needed.start, output);
+    /// The same of what [`decode_excerpt`](super::decode_excerpt) has made.
+    ///
+    /// # Errors
+    /// An excerpt for another recipe.
+    pub fn resize_and_crop_excerpt(
+        &mut self,
+        excerpt: &Excerpt,
+    ) -> Result<Vec<u8>, PreprocessError> {
+        self.bytes(&excerpt.image, excerpt.place)
     }
 
-    /// Puts a picture that is smaller than the crop into a black square.
-    fn place_in_border(&mut self, x: Axis, y: Axis) {
-        let line_bytes = self.recipe.crop as usize * CHANNELS;
-        let content_bytes = x.length as usize * CHANNELS;
-        let left_bytes = x.border as usize * CHANNELS;
-        self.cropped.clear();
-        self.cropped
-            .resize(line_bytes * self.recipe.crop as usize, 0);
-        let lines = self.cropped.chunks_exact_mut(line_bytes);
-        let content = self.content.chunks_exact(content_bytes);
-        for (line, row) in lines.skip(y.border as usize).zip(content) {
-            line[left_bytes..left_bytes + content_bytes].copy_from_slice(row);
+    fn bytes(&mut self, image: &RgbImage, place: Place) -> Result<Vec<u8>, PreprocessError> {
+        let mut pixels = Vec::with_capacity(self.recipe().output_len());
+        let take = |_, row: &[u8]| pixels.extend_from_slice(row);
+        self.resizer.run(image, place, take)?;
+        Ok(pixels)
+    }
+
+    fn write(
+        &mut self,
+        image: &RgbImage,
+        place: Place,
+        output: &mut [f32],
+    ) -> Result<(), PreprocessError> {
+        let expected = self.recipe().output_len();
+        if output.len() != expected {
+            return Err(PreprocessError::OutputLength {
+                expected,
+                found: output.len(),
+            });
         }
+        // Each row is normalised while the nearest cache holds it.
+        let (normaliser, layout) = (&self.normaliser, self.layout);
+        let take = |index, row: &[u8]| normaliser.write_row(row, index, layout, output);
+        self.resizer.run(image, place, take)
     }
 }
 
-/// One direction of resize and crop, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Axis {
-    source: u32,
-    /// The whole side after resizing.
-    resized: u64,
-    /// Where the visible part of it begins.
-    first: u64,
-    /// The visible part's size.
-    length: u32,
-    /// Black pixels before it.
-    border: u32,
+/// Resizes and crops.
+#[derive(Debug, Clone)]
+struct Resizer {
+    recipe: Preprocess,
+    vectors: Vectors,
+    /// The last picture's taps, horizontal and vertical: the next one often has
+    /// the same size.
+    taps: Option<[Taps; 2]>,
+    /// The picture between the two passes.
+    between: Lines,
+    /// A row of the square.
+    row: Vec<u8>,
 }
 
-impl Axis {
-    fn new(source: u32, resized: u64, crop: u32) -> Self {
-        let crop_size = u64::from(crop);
-        let whole = Self {
-            source,
-            resized,
-            first: 0,
-            length: crop,
-            border: 0,
-        };
-        if resized <= crop_size {
-            // Not above `crop`, so both fit.
-            let length = resized as u32;
-            let border = (crop - length) / 2;
-            return Self {
-                length,
-                border,
-                ..whole
+impl Resizer {
+    fn new(recipe: Preprocess, vectors: Vectors) -> Self {
+        Self {
+            recipe,
+            vectors,
+            taps: None,
+            between: Lines::default(),
+            row: Vec::new(),
+        }
+    }
+
+    /// Hands out the rows of the square from the top, `[crop, 3]` bytes each.
+    fn run(
+        &mut self,
+        image: &RgbImage,
+        place: Place,
+        mut take: impl FnMut(usize, &[u8]),
+    ) -> Result<(), PreprocessError> {
+        let [x, y] = Axis::both(&self.recipe, place.full, place.scale);
+        let taps = [x, y].map(Axis::taps);
+        let known = self
+            .taps
+            .take()
+            .filter(|known| known.each_ref().map(Taps::axis) == taps);
+        let [columns, rows] = self.taps.insert(known.unwrap_or_else(|| {
+            taps.map(|axis| Taps::new(axis, self.recipe.interpolation, self.vectors))
+        }));
+        let (source, first_row) = source(image, place, [columns, rows])?;
+        let is_tall = source.lines() * x.length as usize > MAX_INTERMEDIATE_PIXELS;
+        if is_tall {
+            let mut wide = Lines::default();
+            wide.reset(source.line_bytes, y.length as usize);
+            let across = Source {
+                skipped: first_row,
+                ..source
             };
+            for (index, line) in wide.iter_mut().enumerate() {
+                rows.across_lines(index, across, &mut line[..source.line_bytes]);
+            }
+            columns.along_lines(wide.source(source.skipped), &mut self.between);
+        } else {
+            columns.along_lines(source, &mut self.between);
         }
-        let first = half_to_even(resized - crop_size);
-        Self { first, ..whole }
+        let between = self.between.source(first_row);
+        self.row.clear();
+        self.row.resize(self.recipe.crop as usize * CHANNELS, 0);
+        for index in 0..self.recipe.crop as usize {
+            // A picture that is smaller than the crop has a black border.
+            let inside = index.checked_sub(y.border as usize);
+            let content = &mut self.row[x.border as usize * CHANNELS..];
+            let content = &mut content[..x.length as usize * CHANNELS];
+            match inside.filter(|row| *row < y.length as usize) {
+                Some(row) if is_tall => {
+                    content.copy_from_slice(&between.line(row)[..content.len()])
+                }
+                Some(row) => rows.across_lines(row, between, content),
+                None => content.fill(0),
+            }
+            take(index, &self.row);
+        }
+        Ok(())
+    }
+}
+
+/// The rows of the picture that `rows` reads, and the number of the first.
+fn source<'a>(
+    image: &'a RgbImage,
+    place: Place,
+    [columns, rows]: [&Taps; 2],
+) -> Result<(Source<'a>, usize), PreprocessError> {
+    let size = [image.width as usize, image.height as usize];
+    let (x, y) = (columns.source_range(), rows.source_range());
+    let [left, top] = place.offset;
+    let is_inside =
+        x.start >= left && x.end <= left + size[0] && y.start >= top && y.end <= top + size[1];
+    let line_bytes = size[0] * CHANNELS;
+    if !is_inside || line_bytes == 0 || image.pixels.len() != size[1] * line_bytes {
+        return Err(PreprocessError::Picture {
+            width: image.width,
+            height: image.height,
+            bytes: image.pixels.len(),
+        });
+    }
+    let source = Source {
+        bytes: &image.pixels[(y.start - top) * line_bytes..(y.end - top) * line_bytes],
+        line_bytes,
+        skipped: left,
+    };
+    Ok((source, y.start))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::image::{
+        Interpolation, Resize,
+        excerpt::{Scale, View},
+        geometry::Demand,
+    };
+
+    fn recipe() -> impl Strategy<Value = Preprocess> {
+        let resize = prop_oneof![
+            4 => (1_u32..90).prop_map(Resize::ShortSide),
+            1 => (1_u32..90, 1_u32..90).prop_map(|(width, height)| Resize::Exact { width, height }),
+            1 => Just(Resize::None),
+        ];
+        let interpolation =
+            prop_oneof![Just(Interpolation::Bilinear), Just(Interpolation::Bicubic)];
+        (resize, 1_u32..80, interpolation).prop_map(|(resize, crop, interpolation)| Preprocess {
+            resize,
+            crop,
+            interpolation,
+            ..Preprocess::imagenet()
+        })
     }
 
-    fn window(self) -> Window {
-        Window {
-            source: self.source as usize,
-            scale: f64::from(self.source) / self.resized as f64,
-            first: self.first,
-            length: self.length as usize,
+    fn picture(width: u32, height: u32, seed: u32) -> RgbImage {
+        let mut state = seed | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            // Often black or white, where cubic weights overshoot.
+            (state % 768).saturating_sub(256).min(255) as u8
+        };
+        RgbImage {
+            width,
+            height,
+            pixels: (0..width * height * 3).map(|_| next()).collect(),
         }
     }
-}
 
-/// `round(doubled / 2)` as Python rounds: halves go to the even neighbour.
-fn half_to_even(doubled: u64) -> u64 {
-    let down = doubled / 2;
-    down + (doubled % 2) * (down % 2)
-}
+    fn rows(resizer: &mut Resizer, image: &RgbImage, place: Place) -> Vec<u8> {
+        let mut pixels = Vec::new();
+        let take = |_, row: &[u8]| pixels.extend_from_slice(row);
+        resizer.run(image, place, take).unwrap();
+        pixels
+    }
 
-/// Width and height after resizing. The long side can be far beyond `u32`; it is never allocated.
-fn resized_size(resize: Resize, image: &RgbImage) -> (u64, u64) {
-    let (width, height) = (u64::from(image.width), u64::from(image.height));
-    match resize {
-        Resize::None => (width, height),
-        Resize::Exact { width, height } => (u64::from(width), u64::from(height)),
-        Resize::ShortSide(short) if width <= height => {
-            (u64::from(short), u64::from(short) * height / width)
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+
+        #[test]
+        fn every_instruction_set_and_excerpt_gives_the_same_bytes(
+            recipe in recipe(),
+            width in 1_u32..200,
+            height in 1_u32..150,
+            seed in any::<u32>(),
+        ) {
+            let image = picture(width, height, seed);
+            let place = Place::whole(&image);
+            let plain = rows(&mut Resizer::new(recipe, Vectors::PLAIN), &image, place);
+            let demand = Demand { recipe: &recipe, mode: crate::image::DecodeMode::Exact };
+            let window = demand.window(place.full, Scale::Full);
+            let lines = image.pixels.chunks_exact(width as usize * CHANNELS);
+            let lines = lines.skip(window.rows.start).take(window.rows.len());
+            let columns = window.columns.start * CHANNELS..window.columns.end * CHANNELS;
+            let excerpt = RgbImage {
+                width: window.columns.len() as u32,
+                height: window.rows.len() as u32,
+                pixels: lines.flat_map(|line| &line[columns.clone()]).copied().collect(),
+            };
+            let cut = Place { offset: [window.columns.start, window.rows.start], ..place };
+            for vectors in Vectors::available() {
+                let mut resizer = Resizer::new(recipe, vectors);
+                prop_assert_eq!(&rows(&mut resizer, &image, place), &plain);
+                prop_assert_eq!(&rows(&mut resizer, &excerpt, cut), &plain);
+            }
         }
-        Resize::ShortSide(short) => (u64::from(short) * width / height, u64::from(short)),
     }
-}
 
-fn check(image: &RgbImage) -> Result<(), PreprocessError> {
-    let pixels = super::error::pixels(image.width, image.height);
-    if pixels == 0 || image.pixels.len() as u64 != pixels * CHANNELS as u64 {
-        return Err(picture_error(image));
-    }
-    Ok(())
-}
-
-fn picture_error(image: &RgbImage) -> PreprocessError {
-    PreprocessError::Picture {
-        width: image.width,
-        height: image.height,
-        bytes: image.pixels.len(),
+    #[test]
+    fn an_excerpt_for_another_recipe_is_refused() {
+        let image = picture(40, 40, 1);
+        let place = Place {
+            full: [400, 400],
+            ..Place::whole(&image)
+        };
+        let mut resizer = Resizer::new(Preprocess::imagenet(), Vectors::PLAIN);
+        assert!(resizer.run(&image, place, |_, _| {}).is_err());
     }
 }

@@ -6,7 +6,7 @@ use common::{
     engine::device::Precision,
     exit::Exit,
     head::RunRecord,
-    image::{DecodeOptions, ExifPolicy, Preprocess},
+    image::{DecodeMode, DecodeOptions, ExifPolicy, Preprocess},
 };
 
 use crate::{failure::Failure, plan::PredictPlan};
@@ -52,6 +52,12 @@ pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, F
         .exif
         .parse()
         .map_err(|error| unknown("EXIF policy", format!("{error}")))?;
+    let mode = match &identity.decode {
+        Some(word) => word
+            .parse()
+            .map_err(|error| unknown("decoding", format!("{error}")))?,
+        None => DecodeMode::Exact,
+    };
     let precision: Precision = identity
         .precision
         .parse()
@@ -63,6 +69,7 @@ pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, F
         preprocess,
         decode: DecodeOptions {
             exif,
+            mode,
             max_pixels: plan.max_pixels,
         },
         device: plan.device,

@@ -46,6 +46,7 @@ fn setup(listing: &Listing) -> Setup<'_> {
             preprocessing: json!({"resize": 256, "crop": 224, "std": [0.229_f32, 0.1_f32]}),
             exif: "ignore".to_owned(),
             decoder: "test 1".to_owned(),
+            decode: None,
             precision: "f32".to_owned(),
             dtype: FeatureDtype::F32,
             views: 1,

@@ -62,7 +62,10 @@ use self::{
     scratch::Scratch,
 };
 use super::{EngineError, Executor, Layer};
-use crate::backbone::{Network, Parameters, UnknownStage};
+use crate::{
+    backbone::{Network, Parameters, UnknownStage},
+    image,
+};
 
 /// A frozen backbone, ready to run on the CPU.
 pub struct CpuEngine {
@@ -223,5 +226,17 @@ impl Executor for CpuEngine {
     fn forward(&self, pixels: &[f32], batch: usize) -> Result<Vec<Vec<f32>>, EngineError> {
         self.check_length(pixels, batch)?;
         Ok(self.run(Input::Planar(pixels), (batch, &mut Unobserved)))
+    }
+
+    fn layout(&self) -> image::Layout {
+        image::Layout::Interleaved
+    }
+
+    fn forward_as_laid_out(
+        &self,
+        pixels: &[f32],
+        batch: usize,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.forward_interleaved(pixels, batch)
     }
 }

@@ -14,6 +14,7 @@ fn bundle(kind: HeadKind) -> Bundle {
         preprocessing: json!({"crop": 224}),
         exif: "ignore".to_owned(),
         decoder: "d1".to_owned(),
+        decode: None,
         precision: "f32".to_owned(),
         dtype: FeatureDtype::F32,
         views: 1,
