@@ -20,6 +20,13 @@ pub enum Verbosity {
     Normal,
 }
 
+/// Says a sentence while there is no progress to show.
+pub(crate) fn say(verbosity: Verbosity, text: &str) {
+    if verbosity == Verbosity::Normal {
+        drop(writeln!(io::stderr(), "{text}"));
+    }
+}
+
 /// Progress over a known number of images.
 pub(crate) struct Progress {
     bar: ProgressBar,

@@ -51,6 +51,7 @@ fn setup(listing: &Listing) -> Setup<'_> {
             views: 1,
             augment: None,
             seed: None,
+            calibration: None,
         },
         layers: layers(FeatureDtype::F32),
         listing,

@@ -4,7 +4,6 @@ use super::{
     super::{
         convolution::{Folded, Site},
         fusion::{Kind, Operation},
-        isa::Isa,
         layout::Layout,
         lowering::Lowering,
         strip::Strip,

@@ -81,21 +81,25 @@ impl RangeFinder {
         Ok(Self { engine })
     }
 
-    /// The ranges over `batch` images, `[batch, 3, H, W]` f32, normalised; that
-    /// of the pixels is theirs.
+    /// The ranges over `batch` images, `[batch, 3, H, W]` f32, normalised, that
+    /// of their pixels among them; and the images' features, as
+    /// [`Executor::forward`](crate::engine::Executor::forward) returns them.
     ///
     /// # Errors
     /// When `pixels` has another length.
-    pub fn observe(&self, pixels: &[f32], batch: usize) -> Result<Ranges, EngineError> {
+    pub fn observe(
+        &self,
+        pixels: &[f32],
+        batch: usize,
+    ) -> Result<(Ranges, Vec<Vec<f32>>), EngineError> {
         self.engine.check_length(pixels, batch)?;
         let mut found = Found::default();
-        self.engine.run(Input::Planar(pixels), (batch, &mut found));
-        let magnitude = |largest: f32, value: &f32| largest.max(value.abs());
-        Ok(Ranges {
-            pixels: pixels.iter().fold(0.0, magnitude),
+        let features = self.engine.run(Input::Planar(pixels), (batch, &mut found));
+        let ranges = Ranges {
+            pixels: pixels.iter().copied().map(f32::abs).fold(0.0, f32::max),
             values: Vec::new(),
-        }
-        .union(found.ranges))
+        };
+        Ok((ranges.union(found.ranges), features))
     }
 }
 
