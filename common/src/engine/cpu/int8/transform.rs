@@ -25,7 +25,7 @@ use super::{
 };
 
 /// `Bᵀ`
-const INPUT: [[i64; INPUTS]; INPUTS] = [
+pub(super) const INPUT: [[i64; INPUTS]; INPUTS] = [
     [4, 0, -5, 0, 1, 0],
     [0, -4, -4, 1, 1, 0],
     [0, 4, -4, -1, 1, 0],
