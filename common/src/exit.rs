@@ -31,7 +31,7 @@ printed what was done.";
 /// | 0 | success |
 /// | 1 | the machine failed: disk full, file not writable, internal error; or training diverged |
 /// | 2 | the command line is wrong |
-/// | 3 | the input is unusable: source, image, weights, cache or run |
+/// | 3 | the input is unusable: source, image, weights, cache or run; or int8 drifts further from f32 than `--min-cosine` allows |
 /// | 4 | identity mismatch: the cache, backbone and head do not belong together |
 /// | 5 | more inputs were rejected than `--max-rejects` allows |
 /// | 6 | `verify` found missing or damaged files |

@@ -22,6 +22,13 @@ pub enum Verbosity {
     Normal,
 }
 
+/// Says a sentence while there is no progress to show.
+pub fn say(verbosity: Verbosity, text: &str) {
+    if verbosity == Verbosity::Normal {
+        drop(writeln!(io::stderr(), "{text}"));
+    }
+}
+
 /// Progress over a known number of inputs.
 pub struct Progress {
     bar: ProgressBar,

@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::{
     backbone::registry::DEFAULT_BACKBONE,
     cache::DEFAULT_PART_ROWS,
-    embed::WeightSource,
+    embed::{
+        DEFAULT_CALIBRATION_IMAGES, DEFAULT_CALIBRATION_SEED, DEFAULT_MIN_COSINE, WeightSource,
+    },
     engine::device::{DeviceChoice, Precision},
     exit::EXIT_CODES,
     image::{DEFAULT_MAX_PIXELS, DecodeMode, ExifPolicy, Interpolation},
@@ -61,7 +63,7 @@ pub struct RunArgs {
     /// Number type in the part files.
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: DtypeArg,
-    /// Arithmetic of the backbone: f32, or f16 and bf16 on a GPU.
+    /// Arithmetic of the backbone: f32, int8 on a CPU, or f16 and bf16 on a GPU.
     #[arg(long, default_value_t)]
     pub precision: Precision,
     /// auto, cpu, or cuda:N.
@@ -88,6 +90,9 @@ pub struct RunArgs {
     /// (rounded up).
     #[arg(long, default_value_t)]
     pub max_rejects: MaxRejects,
+    /// Calibration of int8.
+    #[command(flatten)]
+    pub calibration: CalibrationArgs,
     /// Preprocessing and decoding.
     #[command(flatten)]
     pub image: ImageArgs,
@@ -97,6 +102,25 @@ pub struct RunArgs {
     /// Print a summary as JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `--precision int8`. The first run into a cache calibrates; the
+/// cache keeps the scales for all others.
+#[derive(Debug, Args)]
+pub struct CalibrationArgs {
+    /// Images that int8 is calibrated on.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CALIBRATION_IMAGES, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub calibration_images: u32,
+    /// Seed of the sample that int8 is calibrated on.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CALIBRATION_SEED)]
+    pub seed: u64,
+    /// Refuse int8 when an image of the sample has a smaller cosine with f32;
+    /// 0 accepts everything.
+    #[arg(long, value_name = "COSINE", default_value_t = DEFAULT_MIN_COSINE)]
+    pub min_cosine: f64,
+    /// Take the calibration of another cache, so that one head serves both.
+    #[arg(long, value_name = "CACHE")]
+    pub calibration_from: Option<PathBuf>,
 }
 
 /// Options that change how an image becomes a tensor. Unset ones come from the

@@ -25,6 +25,8 @@ pub struct RunPlan {
     pub out: PathBuf,
     /// Backbone, preprocessing and device.
     pub embedder: EmbedderOptions,
+    /// What int8 is calibrated on.
+    pub calibration: CalibrationPlan,
     /// Kind of part files; `None` for the cache's own.
     pub format: Option<FileFormat>,
     /// Number type in the cache.
@@ -47,6 +49,18 @@ pub struct RunPlan {
     pub verbosity: Verbosity,
     /// What is printed on standard output at the end.
     pub summary: Summary,
+}
+
+/// How the scales of int8 are found.
+pub struct CalibrationPlan {
+    /// Images in the sample.
+    pub images: u32,
+    /// Seed of the sample.
+    pub seed: u64,
+    /// The least cosine between int8 and f32 that is accepted.
+    pub min_cosine: f64,
+    /// A cache whose calibration is taken instead.
+    pub from: Option<PathBuf>,
 }
 
 /// What is printed at the end of a run.
@@ -149,6 +163,13 @@ impl RunPlan {
                 },
                 device: args.device,
                 precision: args.precision,
+                calibration: None,
+            },
+            calibration: CalibrationPlan {
+                images: args.calibration.calibration_images,
+                seed: args.calibration.seed,
+                min_cosine: args.calibration.min_cosine,
+                from: args.calibration.calibration_from,
             },
             format: args.format.map(FileFormat::from),
             dtype: args.dtype.into(),

@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::FeatureDtype;
 use crate::digest::sha256_hex;
 
+/// Characters of a value that a message shows.
+const SHOWN_CHARACTERS: usize = 80;
+
 /// What the features are made of.
 ///
 /// A field added later is an `Option` that is skipped when `None`, so that the
@@ -46,6 +49,9 @@ pub struct Identity {
     /// Seed of the augmentation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// What an int8 backbone was calibrated on, and the scales that came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Value>,
 }
 
 /// A field in which two identities differ.
@@ -168,13 +174,20 @@ fn compare(field: &str, ours: Option<&Value>, theirs: Option<&Value>, found: &mu
     let shown = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), canonical);
     let (ours, theirs) = (shown(ours), shown(theirs));
     if ours != theirs {
-        let field = field.to_owned();
         found.push(Difference {
-            field,
-            ours,
-            theirs,
+            field: field.to_owned(),
+            ours: shortened(ours),
+            theirs: shortened(theirs),
         });
     }
+}
+
+/// The beginning of a list that nobody would read.
+fn shortened(text: String) -> String {
+    if text.chars().count() <= SHOWN_CHARACTERS {
+        return text;
+    }
+    text.chars().take(SHOWN_CHARACTERS).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -197,6 +210,7 @@ mod tests {
             views: 1,
             augment: None,
             seed: None,
+            calibration: None,
         }
     }
 

@@ -38,6 +38,12 @@ pub enum EmbedderError {
     /// The CPU engine cannot run the network on this input.
     #[error(transparent)]
     Cpu(#[from] cpu::BuildError),
+    /// int8 without a calibration.
+    #[error("int8 needs a calibration (`extract run` makes one)")]
+    Uncalibrated,
+    /// No image to calibrate on.
+    #[error("none of the images that int8 was to be calibrated on is usable (use --precision f32)")]
+    NothingToCalibrateOn,
     /// The instruction set asked for is not there.
     #[error(transparent)]
     Isa(#[from] cpu::UnknownIsa),
@@ -56,7 +62,11 @@ impl EmbedderError {
     /// How a process that meets the error is to exit.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::WeightsNeeded { .. } | Self::Hub(_) | Self::Weights(_) => Exit::Input,
+            Self::WeightsNeeded { .. }
+            | Self::Hub(_)
+            | Self::Weights(_)
+            | Self::Uncalibrated
+            | Self::NothingToCalibrateOn => Exit::Input,
             Self::Layer(_) | Self::Preprocess(_) | Self::Cpu(_) | Self::Isa(_) => Exit::Usage,
             Self::Engine(error) => error.exit(),
         }

@@ -4,12 +4,17 @@
 //! In: the bytes of image files. Out: one row of f32 a layer and image. The
 //! result depends on the bytes and the [`Embedder`]'s identity alone.
 
+mod calibration;
 mod error;
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use candle_core::Device;
 
+pub use calibration::{
+    Calibrated, Calibration, Calibrator, DEFAULT_CALIBRATION_IMAGES, DEFAULT_CALIBRATION_SEED,
+    DEFAULT_MIN_COSINE, Drift, sample_order,
+};
 pub use error::{EmbedderError, ImageError};
 
 use crate::{
@@ -69,6 +74,8 @@ pub struct EmbedderOptions {
     pub device: DeviceChoice,
     /// Its arithmetic.
     pub precision: Precision,
+    /// What [`Precision::Int8`] needs to know; made by a [`Calibrator`].
+    pub calibration: Option<Calibration>,
 }
 
 /// A loaded backbone with its preprocessing. Shared by threads; each makes a
@@ -93,7 +100,7 @@ impl Embedder {
             network.stage(layer)?;
         }
         let device = options.device.open()?;
-        options.precision.dtype(&device)?;
+        options.precision.check(&device)?;
         let loaded = load_parameters(&options)?;
         let executor = place(&network, &loaded.parameters, &options, &device)?;
         Ok(Self {
@@ -124,6 +131,11 @@ impl Embedder {
             views: 1,
             augment: None,
             seed: None,
+            calibration: self
+                .options
+                .calibration
+                .as_ref()
+                .and_then(|calibration| serde_json::to_value(calibration).ok()),
         }
     }
 
@@ -235,7 +247,14 @@ fn place(
             input,
             isa: Isa::from_environment()?,
         };
-        let engine = CpuEngine::new(network, parameters, &options.layers, settings)?;
+        let engine = match (options.precision, &options.calibration) {
+            (Precision::Int8, Some(calibration)) => {
+                let settings = (settings, &calibration.ranges);
+                CpuEngine::in_int8(network, parameters, &options.layers, settings)?
+            }
+            (Precision::Int8, None) => return Err(EmbedderError::Uncalibrated),
+            _ => CpuEngine::new(network, parameters, &options.layers, settings)?,
+        };
         return Ok(Box::new(engine));
     }
     let placement = Placement {

@@ -95,6 +95,8 @@ pub enum Precision {
     F16,
     /// 16-bit brain floats; GPU only.
     Bf16,
+    /// Integers, calibrated on a sample; CPU only.
+    Int8,
 }
 
 impl Precision {
@@ -104,23 +106,46 @@ impl Precision {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+
+    /// Whether there is an executor for it on `device`.
+    ///
+    /// # Errors
+    /// [`EngineError::PrecisionUnavailable`] for 16-bit floats on a CPU, which
+    /// computes them slower and less exactly than f32, and for int8 elsewhere.
+    pub fn check(self, device: &Device) -> Result<(), EngineError> {
+        let available = match self {
+            Self::F32 => true,
+            Self::F16 | Self::Bf16 => !device.is_cpu(),
+            Self::Int8 => device.is_cpu(),
+        };
+        if available {
+            Ok(())
+        } else {
+            Err(self.unavailable(device))
         }
     }
 
     /// The tensor type on `device`.
     ///
     /// # Errors
-    /// [`EngineError::PrecisionUnavailable`] for 16-bit floats on a CPU, which
-    /// computes them slower and less exactly than f32.
+    /// As [`Precision::check`]; int8 is no tensor type at all.
     pub fn dtype(self, device: &Device) -> Result<DType, EngineError> {
+        self.check(device)?;
         match self {
             Self::F32 => Ok(DType::F32),
-            _ if device.is_cpu() => Err(EngineError::PrecisionUnavailable {
-                precision: self.as_str().to_owned(),
-                device: device_name(device),
-            }),
             Self::F16 => Ok(DType::F16),
             Self::Bf16 => Ok(DType::BF16),
+            Self::Int8 => Err(self.unavailable(device)),
+        }
+    }
+
+    fn unavailable(self, device: &Device) -> EngineError {
+        EngineError::PrecisionUnavailable {
+            precision: self.as_str().to_owned(),
+            device: device_name(device),
         }
     }
 }
@@ -133,7 +158,10 @@ impl FromStr for Precision {
             "f32" => Ok(Self::F32),
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
-            _ => Err(format!("`{text}` is not a precision (f32, f16, bf16)")),
+            "int8" => Ok(Self::Int8),
+            _ => Err(format!(
+                "`{text}` is not a precision (f32, f16, bf16, int8)"
+            )),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The subcommands: each takes checked values and prints its result.
 
 mod backbones;
+mod calibrate;
 mod run;
 mod status;
 mod verify;
@@ -34,6 +35,9 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
     }
     if error.is::<run::NothingUsable>() {
         return Some(Exit::Rejects);
+    }
+    if error.is::<calibrate::TooMuchDrift>() {
+        return Some(Exit::Input);
     }
     error.is::<ShardError>().then_some(Exit::Usage)
 }

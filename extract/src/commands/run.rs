@@ -9,8 +9,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use common::{
-    cache::{self, Cache, Layer, PartIndex, Setup, Status},
-    embed::Embedder,
+    cache::{self, Cache, CacheError, Layer, PartIndex, Setup, Status},
+    embed::{Drift, Embedder},
+    engine::device::Precision,
     exit::{Exit, UsageError},
     interrupt::Interrupt,
     output::print_json,
@@ -19,6 +20,7 @@ use common::{
 };
 use serde_json::json;
 
+use super::calibrate;
 use crate::{
     pipeline::{self, Done, Job},
     plan::{RejectedParts, RunPlan, Summary},
@@ -39,9 +41,12 @@ pub(super) fn run(plan: &RunPlan) -> Result<Exit> {
     refuse_out_below_source(plan)?;
     let source = Source::open(&plan.source)?;
     let listing = source.list(&interrupt)?;
-    let embedder = Embedder::load(plan.embedder.clone())?;
+    let Prepared {
+        embedder,
+        cache,
+        drift,
+    } = prepare(plan, &source, &listing)?;
     interrupt.check()?;
-    let cache = open_cache(plan, &listing, &embedder)?;
     let work = Work::new(plan, &cache, &interrupt)?;
     let mut progress = Progress::start(work.rows, plan.verbosity);
     announce(plan, &embedder, &work, &progress);
@@ -58,7 +63,40 @@ pub(super) fn run(plan: &RunPlan) -> Result<Exit> {
     let result = pipeline::run(&job, &mut progress);
     progress.finish();
     let done = result.with_context(|| resume_hint(&plan.out))?;
-    conclude(plan, &cache, &progress, done)
+    conclude(plan, &cache, &progress, (done, drift))
+}
+
+/// What a run works with.
+struct Prepared {
+    embedder: Embedder,
+    cache: Cache,
+    /// Of int8, where this run has measured it.
+    drift: Option<Vec<Drift>>,
+}
+
+fn prepare(plan: &RunPlan, source: &Source, listing: &Listing) -> Result<Prepared> {
+    let try_once = || {
+        let settled = calibrate::settle(plan, source, listing)?;
+        let embedder = Embedder::load(settled.options)?;
+        let cache = open_cache(plan, listing, &embedder)?;
+        Ok(Prepared {
+            embedder,
+            cache,
+            drift: settled.drift,
+        })
+    };
+    match try_once() {
+        // Another shard, on a processor whose sums differ in the last bit, may
+        // have calibrated and made the cache meanwhile: then its scales count.
+        Err(error) if plan.embedder.precision == Precision::Int8 && is_mismatch(&error) => {
+            try_once()
+        }
+        prepared => prepared,
+    }
+}
+
+fn is_mismatch(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(CacheError::Mismatch { .. }))
 }
 
 fn open_cache(plan: &RunPlan, listing: &Listing, embedder: &Embedder) -> Result<Cache> {
@@ -177,7 +215,12 @@ fn announce(plan: &RunPlan, embedder: &Embedder, work: &Work, progress: &Progres
     ));
 }
 
-fn conclude(plan: &RunPlan, cache: &Cache, progress: &Progress, done: Done) -> Result<Exit> {
+fn conclude(
+    plan: &RunPlan,
+    cache: &Cache,
+    progress: &Progress,
+    (done, drift): (Done, Option<Vec<Drift>>),
+) -> Result<Exit> {
     let status = cache::status(cache)?;
     match plan.summary {
         Summary::Json => {
@@ -188,6 +231,7 @@ fn conclude(plan: &RunPlan, cache: &Cache, progress: &Progress, done: Done) -> R
                 "parts": done.parts,
                 "seconds": progress.elapsed().as_secs_f64(),
                 "images_per_second": progress.rate(),
+                "drift": drift,
                 "status": status,
             }))?;
         }

@@ -14,6 +14,7 @@ mod bad_input;
 mod determinism;
 mod extraction;
 mod heads;
+mod int8;
 mod output;
 mod predictions;
 mod signals;

@@ -2,7 +2,7 @@
 
 use common::{
     backbone::registry,
-    embed::{Embedder, EmbedderOptions, Worker},
+    embed::{Calibration, Embedder, EmbedderOptions, Worker},
     engine::device::Precision,
     exit::Exit,
     head::RunRecord,
@@ -62,6 +62,10 @@ pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, F
         .precision
         .parse()
         .map_err(|problem| unknown("precision", problem))?;
+    let calibration = identity.calibration.clone().map(serde_json::from_value);
+    let calibration: Option<Calibration> = calibration
+        .transpose()
+        .map_err(|error| unknown("calibration", error.to_string()))?;
     let options = EmbedderOptions {
         entry,
         weights: plan.weights.clone(),
@@ -74,6 +78,7 @@ pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, F
         },
         device: plan.device,
         precision,
+        calibration,
     };
     Embedder::load(options).map_err(Failure::of)
 }

@@ -52,6 +52,7 @@ fn setup(listing: &Listing) -> Setup<'_> {
             views: 1,
             augment: None,
             seed: None,
+            calibration: None,
         },
         layers: layers(FeatureDtype::F32),
         listing,

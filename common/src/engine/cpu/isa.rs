@@ -8,10 +8,13 @@ use std::fmt;
 
 #[cfg(target_arch = "x86_64")]
 use super::vector::{Avx2, Avx512};
-use super::vector::{Portable, Simd};
+use super::{
+    int8::Integers,
+    vector::{Portable, Simd},
+};
 
-/// Environment variable that forces an instruction set: `avx512`, `avx2` or
-/// `portable`. One that the machine lacks is refused.
+/// Environment variable that forces an instruction set: `avx512-vnni`, `avx512`,
+/// `avx2-vnni`, `avx2` or `portable`. One that the machine lacks is refused.
 pub const ISA_VARIABLE: &str = "HEADSTART_ISA";
 
 /// An instruction set that this machine has.
@@ -21,7 +24,11 @@ pub struct Isa(Kind);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2Vnni,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     Portable,
@@ -49,12 +56,18 @@ impl Isa {
         #[cfg(target_arch = "x86_64")]
         {
             let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            if avx2 && is_x86_feature_detected!("avx512f") {
-                all.push(Self(Kind::Avx512));
-            }
-            if avx2 {
-                all.push(Self(Kind::Avx2));
-            }
+            let avx512 =
+                avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+            let sets = [
+                (
+                    avx512 && is_x86_feature_detected!("avx512vnni"),
+                    Kind::Avx512Vnni,
+                ),
+                (avx512, Kind::Avx512),
+                (avx2 && is_x86_feature_detected!("avxvnni"), Kind::Avx2Vnni),
+                (avx2, Kind::Avx2),
+            ];
+            all.extend(sets.iter().filter(|set| set.0).map(|set| Self(set.1)));
         }
         all.push(Self(Kind::Portable));
         all
@@ -88,9 +101,9 @@ impl Isa {
     pub(super) fn lanes(self) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => Avx512::LANES,
+            Kind::Avx512Vnni | Kind::Avx512 => Avx512::<false>::LANES,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => Avx2::LANES,
+            Kind::Avx2Vnni | Kind::Avx2 => Avx2::<false>::LANES,
             Kind::Portable => Portable::LANES,
         }
     }
@@ -100,11 +113,11 @@ impl Isa {
     pub(super) fn tile_rows(self, vectors: usize) -> usize {
         match (self.0, vectors) {
             #[cfg(target_arch = "x86_64")]
-            (Kind::Avx512, _) => 14,
+            (Kind::Avx512Vnni | Kind::Avx512, _) => 14,
             #[cfg(target_arch = "x86_64")]
-            (Kind::Avx2, 1) => 12,
+            (Kind::Avx2Vnni | Kind::Avx2, 1) => 12,
             #[cfg(target_arch = "x86_64")]
-            (Kind::Avx2, _) => 6,
+            (Kind::Avx2Vnni | Kind::Avx2, _) => 6,
             (Kind::Portable, 1) => 12,
             (Kind::Portable, _) if cfg!(target_arch = "aarch64") => 12,
             (Kind::Portable, _) => 6,
@@ -117,11 +130,40 @@ impl Isa {
             // SAFETY: an `Isa` of this kind exists only where the features
             // were detected.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { run_avx512(task) },
+            Kind::Avx512Vnni | Kind::Avx512 => unsafe { run_avx512(task) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { run_avx2(task) },
+            Kind::Avx2Vnni | Kind::Avx2 => unsafe { run_avx2(task) },
             Kind::Portable => run_portable(task),
+        }
+    }
+
+    /// Runs `task` compiled for this set, its products of bytes included.
+    pub(super) fn run_integers<T: IntegerTask>(self, task: T) {
+        match self.0 {
+            // SAFETY: an `Isa` of this kind exists only where the features
+            // were detected.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni => unsafe { run_integers_avx512_vnni(task) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { run_integers_avx512(task) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2Vnni => unsafe { run_integers_avx2_vnni(task) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { run_integers_avx2(task) },
+            Kind::Portable => run_integers_portable(task),
+        }
+    }
+
+    /// Whether products of bytes are faster than products of 16-bit integers.
+    pub(super) fn has_vnni(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni | Kind::Avx2Vnni => true,
+            _ => false,
         }
     }
 }
@@ -130,7 +172,11 @@ impl fmt::Display for Isa {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.0 {
             #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni => "avx512-vnni",
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2Vnni => "avx2-vnni",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
             Kind::Portable => "portable",
@@ -143,27 +189,42 @@ pub(super) trait Task {
     fn run<S: Simd>(self, simd: S);
 }
 
+/// A [`Task`] on integers.
+pub(super) trait IntegerTask {
+    fn run<S: Integers>(self, simd: S);
+}
+
 // Never inlined: merged into a larger function, the micro-kernel's
 // accumulators are spilled to the stack.
 
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx2,fma")]
-unsafe fn run_avx512<T: Task>(task: T) {
-    // SAFETY: this function's features include the token's.
-    task.run(unsafe { Avx512::new() });
+macro_rules! compiled {
+    ($($name:ident: $task:ident, $features:literal, $token:ty;)*) => {$(
+        #[cfg(target_arch = "x86_64")]
+        #[inline(never)]
+        #[target_feature(enable = $features)]
+        unsafe fn $name<T: $task>(task: T) {
+            // SAFETY: this function's features include the token's.
+            task.run(unsafe { <$token>::new() });
+        }
+    )*};
 }
 
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2<T: Task>(task: T) {
-    // SAFETY: this function's features include the token's.
-    task.run(unsafe { Avx2::new() });
+compiled! {
+    run_avx512: Task, "avx512f,avx512bw,avx2,fma", Avx512<false>;
+    run_avx2: Task, "avx2,fma", Avx2<false>;
+    run_integers_avx512_vnni: IntegerTask, "avx512f,avx512bw,avx512vnni,avx2,fma", Avx512<true>;
+    run_integers_avx512: IntegerTask, "avx512f,avx512bw,avx2,fma", Avx512<false>;
+    run_integers_avx2_vnni: IntegerTask, "avx2,avxvnni,fma", Avx2<true>;
+    run_integers_avx2: IntegerTask, "avx2,fma", Avx2<false>;
 }
 
 #[inline(never)]
 fn run_portable<T: Task>(task: T) {
+    task.run(Portable);
+}
+
+#[inline(never)]
+fn run_integers_portable<T: IntegerTask>(task: T) {
     task.run(Portable);
 }
 

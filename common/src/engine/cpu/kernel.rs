@@ -46,7 +46,7 @@ impl Segments {
     }
 
     /// Floats between the first and the last that a row touches.
-    fn reach(self) -> usize {
+    pub(super) fn reach(self) -> usize {
         (self.count - 1) * self.pitch + self.length
     }
 }

@@ -5,7 +5,7 @@
 //!            left      width        right
 //!          ┌──────┬───────────────┬───────┐
 //!    top   │ 0  0 │ 0  0  0  0  0 │ 0   0 │   a cell is one pixel:
-//!          ├──────┼───────────────┼───────┤   `pitch` floats, the channels
+//!          ├──────┼───────────────┼───────┤   `pitch` numbers, the channels
 //!  height  │ 0  0 │ ▪  ▪  ▪  ▪  ▪ │ 0   0 │   and zeros up to whole vectors
 //!          │ 0  0 │ ▪  ▪  ▪  ▪  ▪ │ 0   0 │
 //!          ├──────┼───────────────┼───────┤
@@ -39,12 +39,12 @@ impl Border {
     }
 }
 
-/// Where the floats of an image are.
+/// Where the numbers of an image are, floats or integers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) shape: Shape,
     pub(super) border: Border,
-    /// Floats a pixel.
+    /// Numbers a pixel.
     pub(super) pitch: usize,
 }
 
@@ -57,12 +57,12 @@ pub(super) struct Windows {
 }
 
 impl Layout {
-    /// Floats between rows.
+    /// Numbers between rows.
     pub(super) fn row_pitch(&self) -> usize {
         (self.border.left + self.shape.width + self.border.right) * self.pitch
     }
 
-    /// Floats an image, border included.
+    /// Numbers an image, border included.
     pub(super) fn image_len(&self) -> usize {
         (self.border.top + self.shape.height + self.border.bottom) * self.row_pitch()
     }
@@ -80,20 +80,21 @@ impl Layout {
     }
 
     /// Writes the border's zeros, since the buffer has held another layout.
-    pub(super) fn clear_border(&self, image: &mut [f32]) {
+    pub(super) fn clear_border<T: Copy + Default>(&self, image: &mut [T]) {
+        let zero = T::default();
         let row_pitch = self.row_pitch();
         let (left, right) = (
             self.border.left * self.pitch,
             self.border.right * self.pitch,
         );
         let below = (self.border.top + self.shape.height) * row_pitch;
-        image[..self.border.top * row_pitch].fill(0.0);
-        image[below..self.image_len()].fill(0.0);
+        image[..self.border.top * row_pitch].fill(zero);
+        image[below..self.image_len()].fill(zero);
         if left + right > 0 {
             let inside = &mut image[self.border.top * row_pitch..below];
             for row in inside.chunks_exact_mut(row_pitch) {
-                row[..left].fill(0.0);
-                row[row_pitch - right..].fill(0.0);
+                row[..left].fill(zero);
+                row[row_pitch - right..].fill(zero);
             }
         }
     }

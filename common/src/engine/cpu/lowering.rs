@@ -6,6 +6,7 @@ use super::{
     depthwise::Depthwise,
     direct::Direct,
     fusion::{Kind, Operation},
+    int8::{self, Quantisation, Scales},
     isa::Isa,
     layout::Layout,
     pool::{Addition, AveragePool, MaxPool},
@@ -28,6 +29,17 @@ pub(super) struct Lowering<'a> {
     pub(super) shapes: &'a [Shape],
     /// Values to emit.
     pub(super) outputs: &'a [ValueId],
+    pub(super) arithmetic: &'a Arithmetic,
+}
+
+/// What a schedule computes in.
+pub(super) enum Arithmetic {
+    /// f32
+    Floats,
+    /// f32, and every value is there to be looked at.
+    ObservedFloats,
+    /// Integers of these scales.
+    Integers(Quantisation),
 }
 
 impl Lowering<'_> {
@@ -49,25 +61,21 @@ impl Lowering<'_> {
                 unreachable!("the first operation has begun a phase");
             };
             if index == 0 {
-                phase.stops.push(Stop::Load(places[0]));
+                let scale = self.scales(ValueId(0)).map_or(1.0, |scales| scales.scale);
+                phase.stops.push(Stop::Load(places[0], scale));
             }
             if self.is_expansion(index) {
                 continue;
             }
             let step = self.step(index, &places, chunks[index]);
-            match &step.work {
-                Work::Winograd(work) => {
-                    for (most, len) in winograd.iter_mut().zip(work.scratch()) {
-                        *most = len.max(*most);
-                    }
-                }
-                Work::Strip(work) => strip = strip.max(work.scratch()),
-                _ => {}
-            }
+            let (tiles, len) = step.work.scratch(chunks[index]);
+            winograd = [0, 1].map(|side| tiles[side].max(winograd[side]));
+            strip = len.max(strip);
             phase.stops.push(Stop::Step(Box::new(step)));
             for (layer, output) in self.outputs.iter().enumerate() {
                 if *output == operation.output {
-                    phase.stops.push(Stop::Emit(places[output.0], layer));
+                    let scale = self.scales(*output).map_or(1.0, |scales| scales.scale);
+                    phase.stops.push(Stop::Emit(places[output.0], layer, scale));
                 }
             }
         }
@@ -95,6 +103,14 @@ impl Lowering<'_> {
         self.operations.iter().map(chunk).collect()
     }
 
+    /// What a value's integers stand for; `None` for floats.
+    pub(super) fn scales(&self, value: ValueId) -> Option<&Scales> {
+        match self.arithmetic {
+            Arithmetic::Floats | Arithmetic::ObservedFloats => None,
+            Arithmetic::Integers(quantisation) => quantisation.scales[value.0].as_ref(),
+        }
+    }
+
     /// Whether an operation is done strip by strip within the next one: a 1×1
     /// convolution that only the depthwise one behind it reads.
     pub(super) fn is_expansion(&self, index: usize) -> bool {
@@ -110,7 +126,8 @@ impl Lowering<'_> {
             .operations
             .iter()
             .filter(|operation| operation.input == value || operation.residual == Some(value));
-        conv.kernel == 1
+        !matches!(self.arithmetic, Arithmetic::ObservedFloats)
+            && conv.kernel == 1
             && conv.stride == 1
             && conv.groups == 1
             && operation.residual.is_none()
@@ -152,18 +169,33 @@ impl Lowering<'_> {
                     isa,
                 };
                 let folded = Folded::new(conv, self.parameters, activation);
-                match self.expansion_of(index) {
-                    Some(expansion) => self.strip(expansion, &folded, (windowed, &site)),
-                    None => convolve(conv, &folded, &site),
+                let expansion = self.expansion_of(index).map(|before| (before, windowed));
+                match self.arithmetic {
+                    Arithmetic::Integers(_) => Work::Integers(self.convolve_integers(
+                        (operation, expansion),
+                        conv,
+                        &folded,
+                        &site,
+                    )),
+                    _ => match expansion {
+                        Some((before, expanded)) => self.strip(before, &folded, (expanded, &site)),
+                        None => convolve(conv, &folded, &site),
+                    },
                 }
             }
-            Kind::MaxPool(pool) => Work::MaxPool(MaxPool {
-                isa,
-                input: input.layout,
-                output: output.layout,
-                windows: windows(pool.padding, [pool.kernel, pool.stride], &input.layout),
-                kernel: pool.kernel,
-            }),
+            Kind::MaxPool(pool) => {
+                let pool = MaxPool {
+                    isa,
+                    input: input.layout,
+                    output: output.layout,
+                    windows: windows(pool.padding, [pool.kernel, pool.stride], &input.layout),
+                    kernel: pool.kernel,
+                };
+                match self.arithmetic {
+                    Arithmetic::Integers(_) => Work::Integers(int8::Work::MaxPool(pool)),
+                    _ => Work::MaxPool(pool),
+                }
+            }
             Kind::Add(activation) => Work::Addition(Addition {
                 input: input.layout,
                 residual: residual.map_or(input.layout, |place| place.layout),
@@ -187,6 +219,7 @@ impl Lowering<'_> {
             name,
             flops,
             work,
+            value: operation.output,
             input,
             residual,
             output,
@@ -199,15 +232,20 @@ impl Lowering<'_> {
         depthwise: &Folded,
         (expanded, site): (Layout, &Site),
     ) -> Work {
-        let Kind::Conv(conv, activation) = expansion.kind else {
-            unreachable!("an expansion is a convolution");
-        };
-        let expansion = Folded::new(conv, self.parameters, activation);
-        Work::Strip(Box::new(Strip::new(
+        let expansion = self.folded(expansion);
+        Work::Strip(Box::new(Strip::of_floats(
             [&expansion, depthwise],
             expanded,
             site,
         )))
+    }
+
+    /// The convolution of an expansion.
+    pub(super) fn folded(&self, expansion: &Operation<'_>) -> Folded {
+        let Kind::Conv(conv, activation) = expansion.kind else {
+            unreachable!("an expansion is a convolution");
+        };
+        Folded::new(conv, self.parameters, activation)
     }
 
     /// Multiplications and additions of a convolution by its definition.

@@ -30,6 +30,7 @@ mod convolution;
 mod depthwise;
 mod direct;
 mod fusion;
+mod int8;
 mod isa;
 mod kernel;
 mod layout;
@@ -52,12 +53,14 @@ mod winograd_transform;
 
 use std::sync::{Mutex, PoisonError};
 
+pub use int8::{RangeFinder, Ranges, ValueRange};
 pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
 pub use profile::StepProfile;
 pub use schedule::BLOCK_IMAGES;
 
 use self::{
-    lowering::{Lowering, is_supported},
+    int8::Quantisation,
+    lowering::{Arithmetic, Lowering, is_supported},
     schedule::{Input, Observer, Schedule, Unobserved},
     scratch::Scratch,
 };
@@ -85,6 +88,16 @@ pub struct Settings {
     pub isa: Isa,
 }
 
+/// What an engine computes in.
+#[derive(Clone, Copy)]
+enum Numbers<'a> {
+    Floats,
+    /// Floats in which every value can be looked at.
+    ObservedFloats,
+    /// Integers that these ranges scale.
+    Integers(&'a Ranges),
+}
+
 /// Why a [`CpuEngine`] could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -98,6 +111,20 @@ pub enum BuildError {
     Unsupported {
         /// Name of the convolution.
         name: String,
+    },
+    /// An operation that is done in floats only.
+    #[error("`{network}` has {operation}, which int8 does not (use --precision f32)")]
+    NotInIntegers {
+        /// Name of the architecture.
+        network: String,
+        /// What it has.
+        operation: String,
+    },
+    /// A range that a calibration lacks.
+    #[error("the int8 calibration says nothing of value {value} of the network (calibrate again)")]
+    Uncalibrated {
+        /// Its number.
+        value: usize,
     },
     /// An input that the network cannot take.
     #[error(
@@ -118,7 +145,7 @@ pub enum BuildError {
 const MAX_ACTIVATION: usize = 1 << 29;
 
 impl CpuEngine {
-    /// Prepares `network` up to the deepest of `layers`.
+    /// Prepares `network` up to the deepest of `layers`, in f32.
     ///
     /// # Errors
     /// Unknown layer names, an operation without a kernel, or an input too
@@ -128,6 +155,35 @@ impl CpuEngine {
         parameters: &Parameters,
         layers: &[String],
         settings: Settings,
+    ) -> Result<Self, BuildError> {
+        Self::build(network, parameters, layers, (settings, Numbers::Floats))
+    }
+
+    /// The same in int8, with the ranges of a calibration. Features are
+    /// bit-identical on all instruction sets.
+    ///
+    /// # Errors
+    /// As [`CpuEngine::new`], and when the ranges are not the network's or an
+    /// operation exists in floats only.
+    pub fn in_int8(
+        network: &Network,
+        parameters: &Parameters,
+        layers: &[String],
+        (settings, ranges): (Settings, &Ranges),
+    ) -> Result<Self, BuildError> {
+        Self::build(
+            network,
+            parameters,
+            layers,
+            (settings, Numbers::Integers(ranges)),
+        )
+    }
+
+    fn build(
+        network: &Network,
+        parameters: &Parameters,
+        layers: &[String],
+        (settings, numbers): (Settings, Numbers<'_>),
     ) -> Result<Self, BuildError> {
         let [height, width] = settings.input;
         let outputs = layers
@@ -150,12 +206,20 @@ impl CpuEngine {
                 name: conv.name.clone(),
             });
         }
+        let arithmetic = match numbers {
+            Numbers::Floats => Arithmetic::Floats,
+            Numbers::ObservedFloats => Arithmetic::ObservedFloats,
+            Numbers::Integers(ranges) => {
+                Arithmetic::Integers(Quantisation::new(network, ranges, length)?)
+            }
+        };
         let lowering = Lowering {
             isa: settings.isa,
             parameters,
             operations: &fusion::fuse(&network.nodes()[..length], &outputs),
             shapes,
             outputs: &outputs,
+            arithmetic: &arithmetic,
         };
         Ok(Self {
             schedule: lowering.schedule(),

@@ -3,9 +3,9 @@
 use super::{
     fusion::{Kind, Operation},
     layout::{Border, Layout},
-    lowering::Lowering,
+    lowering::{Arithmetic, Lowering},
     slots::{Lifetime, assign},
-    step::Place,
+    step::{Number, Place},
     winograd,
 };
 use crate::backbone::{Conv, ValueId};
@@ -20,9 +20,11 @@ impl Lowering<'_> {
             .into_iter()
             .zip(&lifetimes)
             .zip(slots)
-            .map(|((layout, lifetime), slot)| Place {
+            .zip(0..)
+            .map(|(((layout, lifetime), slot), value)| Place {
                 slot,
                 layout,
+                number: self.number(ValueId(value)),
                 extent: lifetime.extent,
             })
             .collect();
@@ -45,14 +47,26 @@ impl Lowering<'_> {
                 lifetimes[value.0].extend(index);
             }
         }
-        for (lifetime, layout) in lifetimes.iter_mut().zip(layouts) {
-            lifetime.place(chunks, layout.image_len());
+        for (value, (lifetime, layout)) in lifetimes.iter_mut().zip(layouts).enumerate() {
+            let number = self.number(ValueId(value));
+            lifetime.place(chunks, number.floats(layout.image_len()));
         }
         lifetimes
     }
 
+    fn number(&self, value: ValueId) -> Number {
+        match self.scales(value) {
+            Some(_) => Number::Short,
+            None => Number::Float,
+        }
+    }
+
     fn layouts(&self) -> Vec<Layout> {
-        let lanes = self.isa.lanes();
+        // Vectors of 16-bit integers have twice the lanes.
+        let lanes = match self.arithmetic {
+            Arithmetic::Floats | Arithmetic::ObservedFloats => self.isa.lanes(),
+            Arithmetic::Integers(_) => 2 * self.isa.lanes(),
+        };
         let mut layouts: Vec<_> = self
             .shapes
             .iter()

@@ -28,14 +28,19 @@ impl MaxPool {
             });
         }
     }
+}
 
-    /// The part of a window that lies inside an axis of `size`.
-    fn inside(&self, axis: usize, index: usize, size: usize) -> (usize, usize) {
-        let start = index * self.windows.stride;
-        let before = self.windows.before[axis];
-        let end = (start + self.kernel).saturating_sub(before).min(size);
-        (start.saturating_sub(before), end)
-    }
+/// The part of a window of side `kernel` that lies inside an axis (0: rows, 1:
+/// columns) of some size.
+pub(super) fn inside(
+    windows: Windows,
+    kernel: usize,
+    (axis, index, size): (usize, usize, usize),
+) -> (usize, usize) {
+    let start = index * windows.stride;
+    let before = windows.before[axis];
+    let end = (start + kernel).saturating_sub(before).min(size);
+    (start.saturating_sub(before), end)
 }
 
 struct MaxPoolImage<'a> {
@@ -48,10 +53,11 @@ impl Task for MaxPoolImage<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let (from, to) = (self.pool.input, self.pool.output);
+        let (windows, kernel) = (self.pool.windows, self.pool.kernel);
         for y in 0..to.shape.height {
-            let (top, bottom) = self.pool.inside(0, y, from.shape.height);
+            let (top, bottom) = inside(windows, kernel, (0, y, from.shape.height));
             for x in 0..to.shape.width {
-                let (left, right) = self.pool.inside(1, x, from.shape.width);
+                let (left, right) = inside(windows, kernel, (1, x, from.shape.width));
                 let (pixel, first) = (to.pixel(y, x), from.pixel(top, left));
                 let mut channel = 0;
                 while channel < to.pitch {
@@ -151,7 +157,12 @@ impl Addition {
 }
 
 /// Pixels of one image, `[C, H, W]`, into `layout`.
-pub(super) fn from_planar(layout: &Layout, planes: &[f32], image: &mut [f32]) {
+pub(super) fn from_planar<T>(
+    layout: &Layout,
+    planes: &[f32],
+    image: &mut [T],
+    convert: impl Fn(f32) -> T,
+) {
     let shape = layout.shape;
     for y in 0..shape.height {
         let start = layout.pixel(y, 0);
@@ -159,28 +170,38 @@ pub(super) fn from_planar(layout: &Layout, planes: &[f32], image: &mut [f32]) {
         for channel in 0..shape.channels {
             let plane = &planes[(channel * shape.height + y) * shape.width..][..shape.width];
             for (pixel, value) in row.chunks_exact_mut(layout.pitch).zip(plane) {
-                pixel[channel] = *value;
+                pixel[channel] = convert(*value);
             }
         }
     }
 }
 
 /// One image in `layout` to `[C, H, W]`.
-pub(super) fn to_planar(layout: &Layout, image: &[f32], planes: &mut [f32]) {
+pub(super) fn to_planar<T: Copy>(
+    layout: &Layout,
+    image: &[T],
+    planes: &mut [f32],
+    convert: impl Fn(T) -> f32,
+) {
     let shape = layout.shape;
     for y in 0..shape.height {
         let start = layout.pixel(y, 0);
         let row = &image[start..start + shape.width * layout.pitch];
         for (x, pixel) in row.chunks_exact(layout.pitch).enumerate() {
             for (channel, value) in pixel[..shape.channels].iter().enumerate() {
-                planes[(channel * shape.height + y) * shape.width + x] = *value;
+                planes[(channel * shape.height + y) * shape.width + x] = convert(*value);
             }
         }
     }
 }
 
 /// Pixels of one image, `[H, W, C]`, into `layout`.
-pub(super) fn from_interleaved(layout: &Layout, pixels: &[f32], image: &mut [f32]) {
+pub(super) fn from_interleaved<T>(
+    layout: &Layout,
+    pixels: &[f32],
+    image: &mut [T],
+    convert: impl Fn(f32) -> T,
+) {
     let shape = layout.shape;
     for (y, pixels) in pixels
         .chunks_exact(shape.width * shape.channels)
@@ -190,7 +211,9 @@ pub(super) fn from_interleaved(layout: &Layout, pixels: &[f32], image: &mut [f32
         let row = &mut image[start..start + shape.width * layout.pitch];
         let values = pixels.chunks_exact(shape.channels);
         for (pixel, values) in row.chunks_exact_mut(layout.pitch).zip(values) {
-            pixel[..shape.channels].copy_from_slice(values);
+            for (number, value) in pixel.iter_mut().zip(values) {
+                *number = convert(*value);
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use super::{
     CpuEngine,
     schedule::{Input, Observer, Stop},
+    scratch::Scratch,
+    step::Span,
 };
 use crate::engine::EngineError;
 
@@ -36,7 +38,7 @@ impl Observer for Clock {
         self.started = Instant::now();
     }
 
-    fn after(&mut self, phase: usize, stop: usize) {
+    fn after(&mut self, [phase, stop]: [usize; 2], _stopped: (&Stop, &Scratch, Span)) {
         self.elapsed[phase][stop] += self.started.elapsed();
     }
 }
@@ -62,8 +64,8 @@ impl CpuEngine {
         for (phase, times) in phases.iter().zip(clock.elapsed) {
             for (stop, elapsed) in phase.stops.iter().zip(times) {
                 let (name, kind, place, flops) = match stop {
-                    Stop::Load(place) => ("", "load", place, 0),
-                    Stop::Emit(place, _) => ("", "emit", place, 0),
+                    Stop::Load(place, _) => ("", "load", place, 0),
+                    Stop::Emit(place, ..) => ("", "emit", place, 0),
                     Stop::Step(step) => (
                         step.name.as_str(),
                         step.work.kind(),

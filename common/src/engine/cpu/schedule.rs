@@ -14,8 +14,8 @@
 use super::{
     layout::Layout,
     pool::{from_interleaved, from_planar, to_planar},
-    scratch::{Buffer, Scratch, TileBuffers},
-    step::{Place, Span, Step},
+    scratch::{Buffer, Element, Scratch, TileBuffers, WorkBuffers},
+    step::{Number, Place, Span, Step},
 };
 
 /// Most images that are worked on together.
@@ -28,7 +28,7 @@ pub(super) struct Schedule {
     pub(super) slots: Vec<usize>,
     /// Floats of Winograd's buffers.
     pub(super) winograd: [usize; 2],
-    /// Floats of the strip of expanded rows.
+    /// Floats of the strip.
     pub(super) strip: usize,
 }
 
@@ -41,12 +41,14 @@ pub(super) struct Phase {
 
 /// A step, or what passes the engine's boundary before or after it.
 pub(super) enum Stop {
-    /// Pixels come in.
-    Load(Place),
+    /// Pixels come in; where they become integers, this is what one of those
+    /// stands for.
+    Load(Place, f32),
     /// Work is done.
     Step(Box<Step>),
-    /// A layer goes out, as the output with this index.
-    Emit(Place, usize),
+    /// A layer goes out, as the output with this index; where it is integers,
+    /// this is what one of those stands for.
+    Emit(Place, usize, f32),
 }
 
 /// Pixels of a batch.
@@ -61,7 +63,8 @@ pub(super) enum Input<'a> {
 /// Sees every stop after it has run; the profile's hook.
 pub(super) trait Observer {
     fn before(&mut self) {}
-    fn after(&mut self, _phase: usize, _stop: usize) {}
+    /// `position` is the phase and the stop in it.
+    fn after(&mut self, _position: [usize; 2], _stopped: (&Stop, &Scratch, Span)) {}
 }
 
 /// Looks away.
@@ -74,11 +77,13 @@ impl Schedule {
     pub(super) fn scratch(&self) -> Scratch {
         Scratch {
             slots: self.slots.iter().map(|len| Buffer::zeroed(*len)).collect(),
-            winograd: TileBuffers {
-                input: Buffer::zeroed(self.winograd[0]),
-                output: Buffer::zeroed(self.winograd[1]),
+            work: WorkBuffers {
+                winograd: TileBuffers {
+                    input: Buffer::zeroed(self.winograd[0]),
+                    output: Buffer::zeroed(self.winograd[1]),
+                },
+                strip: Buffer::zeroed(self.strip),
             },
-            strip: Buffer::zeroed(self.strip),
         }
     }
 
@@ -102,13 +107,16 @@ impl Schedule {
                     for (stop_index, stop) in phase.stops.iter().enumerate() {
                         observer.before();
                         match stop {
-                            Stop::Load(place) => load(place, input, scratch, (block, span)),
+                            Stop::Load(place, scale) => {
+                                load((place, *scale), input, scratch, (block, span));
+                            }
                             Stop::Step(step) => step.run(scratch, span),
-                            Stop::Emit(place, layer) => {
-                                emit(place, scratch, &mut outputs[*layer], (block, span));
+                            Stop::Emit(place, layer, scale) => {
+                                let output = &mut outputs[*layer];
+                                emit((place, *scale), scratch, output, (block, span));
                             }
                         }
-                        observer.after(phase_index, stop_index);
+                        observer.after([phase_index, stop_index], (stop, scratch, span));
                     }
                 }
             }
@@ -116,30 +124,84 @@ impl Schedule {
     }
 }
 
-fn load(place: &Place, input: Input<'_>, scratch: &mut Scratch, (block, span): (usize, Span)) {
+fn load(
+    (place, scale): (&Place, f32),
+    input: Input<'_>,
+    scratch: &mut Scratch,
+    (block, span): (usize, Span),
+) {
+    let buffer = &mut scratch.slots[place.slot];
+    let first = block + span.first;
+    match place.number {
+        Number::Float => load_as(place, input, (first, span), (buffer, |value| value)),
+        Number::Short => {
+            let inverse = scale.recip();
+            load_as(
+                place,
+                input,
+                (first, span),
+                (buffer, |value: f32| {
+                    (value * inverse).round_ties_even() as i16
+                }),
+            );
+        }
+    }
+}
+
+/// Images from `first` on.
+fn load_as<T: Element>(
+    place: &Place,
+    input: Input<'_>,
+    (first, span): (usize, Span),
+    (buffer, convert): (&mut Buffer, impl Fn(f32) -> T),
+) {
     let layout = &place.layout;
     let len = layout.shape.len();
-    let buffer = place.prepare(&mut scratch.slots[place.slot], span);
-    let images = buffer.chunks_exact_mut(layout.image_len());
+    let images = place
+        .prepare(buffer, span)
+        .chunks_exact_mut(layout.image_len());
     for (index, image) in images.take(span.images).enumerate() {
-        let start = (block + span.first + index) * len;
+        let start = (first + index) * len;
         match input {
-            Input::Planar(pixels) => from_planar(layout, &pixels[start..start + len], image),
+            Input::Planar(pixels) => {
+                from_planar(layout, &pixels[start..start + len], image, &convert);
+            }
             Input::Interleaved(pixels) => {
-                from_interleaved(layout, &pixels[start..start + len], image);
+                from_interleaved(layout, &pixels[start..start + len], image, &convert);
             }
         }
     }
 }
 
-fn emit(place: &Place, scratch: &Scratch, output: &mut [f32], (block, span): (usize, Span)) {
+fn emit(
+    (place, scale): (&Place, f32),
+    scratch: &Scratch,
+    output: &mut [f32],
+    (block, span): (usize, Span),
+) {
+    let first = block + span.first;
+    let slots = &scratch.slots;
+    match place.number {
+        Number::Float => emit_as(place, slots, output, (first, span), |value: f32| value),
+        Number::Short => emit_as(place, slots, output, (first, span), |value: i16| {
+            f32::from(value) * scale
+        }),
+    }
+}
+
+/// Images from `first` on.
+fn emit_as<T: Element>(
+    place: &Place,
+    slots: &[Buffer],
+    output: &mut [f32],
+    (first, span): (usize, Span),
+    convert: impl Fn(T) -> f32,
+) {
     let layout: &Layout = &place.layout;
     let len = layout.shape.len();
-    let images = place
-        .view(&scratch.slots, span)
-        .chunks_exact(layout.image_len());
+    let images = place.view(slots, span).chunks_exact(layout.image_len());
     for (index, image) in images.take(span.images).enumerate() {
-        let start = (block + span.first + index) * len;
-        to_planar(layout, image, &mut output[start..start + len]);
+        let start = (first + index) * len;
+        to_planar(layout, image, &mut output[start..start + len], &convert);
     }
 }

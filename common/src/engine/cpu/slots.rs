@@ -34,17 +34,17 @@ impl Lifetime {
 
     /// Decides the extent; `chunks` are the images at a time of every
     /// operation, equal within a phase.
-    pub(super) fn place(&mut self, chunks: &[usize], image_len: usize) {
+    pub(super) fn place(&mut self, chunks: &[usize], image_floats: usize) {
         if self.is_unused() {
             return;
         }
         let (begin, end) = (chunks[self.first], chunks[self.last]);
         if begin == end {
-            self.floats = begin * image_len;
+            self.floats = begin * image_floats;
             return;
         }
         self.extent = Extent::Block;
-        self.floats = BLOCK_IMAGES * image_len;
+        self.floats = BLOCK_IMAGES * image_floats;
         // A phase is a loop: what it writes for one chunk has to survive all
         // of its steps for the next, and what it reads for the last as well.
         let is_begin = |images: &usize| *images == begin;

@@ -14,19 +14,31 @@ use super::{
     depthwise::Depthwise,
     direct::Direct,
     layout::{Border, Layout, Windows},
-    scratch::Buffer,
+    scratch::{Buffer, Element},
 };
 
-/// Floats of a strip.
-const STRIP_FLOATS: usize = 64 * 1024;
+/// Bytes of a strip.
+const STRIP_BYTES: usize = 256 * 1024;
 
-/// Floats of one image's expansion from which on strips pay.
+/// Numbers of one image's expansion from which on strips pay.
 pub(super) const LEAST_EXPANSION: usize = 160 * 1024;
 
-/// Both convolutions.
-pub(super) struct Strip {
-    expansion: Direct,
-    depthwise: Depthwise,
+/// The two convolutions of a strip.
+pub(super) trait Pair {
+    /// What values are made of.
+    type Number: Element;
+
+    /// Expands the first `pixels` pixels of `input`.
+    fn expand(&self, input: &[Self::Number], strip: &mut [Self::Number], pixels: usize);
+
+    /// Row `y` of the depthwise convolution's output; `strip` begins with the
+    /// row's first window.
+    fn run_row(&self, strip: &[Self::Number], output: &mut [Self::Number], y: usize);
+}
+
+/// Both convolutions and how rows pass between them.
+pub(super) struct Strip<P> {
+    pair: P,
     kernel: usize,
     /// Of the depthwise convolution, over the expansion.
     windows: Windows,
@@ -36,12 +48,15 @@ pub(super) struct Strip {
     output: Layout,
 }
 
-impl Strip {
+impl<P: Pair> Strip<P> {
     /// `expanded` is where the expansion's result would lie; `site` reads the
-    /// expansion's input and writes the depthwise convolution's output.
-    pub(super) fn new(convs: [&Folded; 2], expanded: Layout, site: &Site) -> Self {
-        let [expansion, depthwise] = convs;
-        let kernel = depthwise.kernel;
+    /// expansion's input and writes the output of the depthwise convolution,
+    /// whose side is `kernel`. `pair` makes the convolutions for their sites.
+    pub(super) fn new(
+        kernel: usize,
+        (expanded, site): (Layout, &Site),
+        pair: impl FnOnce([Site; 2]) -> P,
+    ) -> Self {
         let mut strip = Layout {
             border: Border {
                 top: 0,
@@ -50,25 +65,25 @@ impl Strip {
             },
             ..expanded
         };
-        strip.shape.height = (STRIP_FLOATS / strip.row_pitch()).max(kernel + site.windows.stride);
+        let rows = STRIP_BYTES / size_of::<P::Number>() / strip.row_pitch();
+        strip.shape.height = rows.max(kernel + site.windows.stride);
         let pointwise = Windows {
             before: [0, 0],
             stride: 1,
         };
-        let expansion_site = Site {
+        let expansion = Site {
             residual: None,
             output: strip,
             windows: pointwise,
             images: 1,
             ..*site
         };
-        let depthwise_site = Site {
+        let depthwise = Site {
             input: strip,
             ..*site
         };
         Self {
-            expansion: Direct::new(expansion, &expansion_site),
-            depthwise: Depthwise::new(depthwise, &depthwise_site),
+            pair: pair([expansion, depthwise]),
             kernel,
             windows: site.windows,
             input: site.input,
@@ -79,22 +94,28 @@ impl Strip {
 
     /// Floats of scratch.
     pub(super) fn scratch(&self) -> usize {
-        self.strip.image_len()
+        (self.strip.image_len() * size_of::<P::Number>()).div_ceil(size_of::<f32>())
     }
 
-    pub(super) fn run(&self, operands: &mut Operands<'_>, scratch: &mut Buffer) {
-        let strip = &mut scratch.as_mut_slice()[..self.strip.image_len()];
+    /// Does `images` images.
+    pub(super) fn run_images(
+        &self,
+        input: &[P::Number],
+        output: &mut [P::Number],
+        (images, scratch): (usize, &mut Buffer),
+    ) {
+        let strip = &mut scratch.view_mut()[..self.strip.image_len()];
         self.strip.clear_border(strip);
         let (input_len, output_len) = (self.input.image_len(), self.output.image_len());
-        for image in 0..operands.images {
-            let input = &operands.input[image * input_len..][..input_len];
-            let output = &mut operands.output[image * output_len..][..output_len];
+        for image in 0..images {
+            let input = &input[image * input_len..];
+            let output = &mut output[image * output_len..][..output_len];
             self.run_image(input, strip, output);
         }
     }
 
     /// Rows are counted in the padded expansion: row 0 is `before` above it.
-    fn run_image(&self, input: &[f32], strip: &mut [f32], output: &mut [f32]) {
+    fn run_image(&self, input: &[P::Number], strip: &mut [P::Number], output: &mut [P::Number]) {
         let (stride, row_pitch) = (self.windows.stride, self.strip.row_pitch());
         let band = (self.strip.shape.height - self.kernel) / stride + 1;
         let column = (self.strip.border.left - self.windows.before[1]) * self.strip.pitch;
@@ -110,31 +131,71 @@ impl Strip {
             self.expand(input, fresh, &mut strip[kept * row_pitch..]);
             for y in begin..end {
                 let row = (y - begin) * stride * row_pitch;
-                self.depthwise.run_row(&strip[row + column..], output, y);
+                self.pair.run_row(&strip[row + column..], output, y);
             }
             held = wanted;
         }
     }
 
     /// Writes the rows `rows` of the padded expansion.
-    fn expand(&self, input: &[f32], rows: Range<usize>, strip: &mut [f32]) {
+    fn expand(&self, input: &[P::Number], rows: Range<usize>, strip: &mut [P::Number]) {
         let row_pitch = self.strip.row_pitch();
         let (top, height) = (self.windows.before[0], self.input.shape.height);
         let inside = |row: usize| row.clamp(top, top + height).clamp(rows.start, rows.end);
         let (first, last) = (inside(rows.start), inside(rows.end));
-        strip[..(first - rows.start) * row_pitch].fill(0.0);
+        let zero = P::Number::default();
+        strip[..(first - rows.start) * row_pitch].fill(zero);
         let below = (last - rows.start) * row_pitch..(rows.end - rows.start) * row_pitch;
-        strip[below].fill(0.0);
-        if first == last {
-            return;
+        strip[below].fill(zero);
+        if first < last {
+            self.pair.expand(
+                &input[(first - top) * self.input.row_pitch()..],
+                &mut strip[(first - rows.start) * row_pitch..],
+                (last - first) * self.strip.shape.width,
+            );
         }
+    }
+}
+
+/// Both convolutions in floats.
+pub(super) struct Floats {
+    expansion: Direct,
+    depthwise: Depthwise,
+}
+
+impl Strip<Floats> {
+    /// Of the expansion and the depthwise convolution; see [`Strip::new`].
+    pub(super) fn of_floats(convs: [&Folded; 2], expanded: Layout, site: &Site) -> Self {
+        let [expansion, depthwise] = convs;
+        Self::new(
+            depthwise.kernel,
+            (expanded, site),
+            |[expansion_site, depthwise_site]| Floats {
+                expansion: Direct::new(expansion, &expansion_site),
+                depthwise: Depthwise::new(depthwise, &depthwise_site),
+            },
+        )
+    }
+
+    pub(super) fn run(&self, operands: &mut Operands<'_>, scratch: &mut Buffer) {
+        self.run_images(operands.input, operands.output, (operands.images, scratch));
+    }
+}
+
+impl Pair for Floats {
+    type Number = f32;
+
+    fn expand(&self, input: &[f32], strip: &mut [f32], pixels: usize) {
         let mut operands = Operands {
-            input: &input[(first - top) * self.input.row_pitch()..],
+            input,
             residual: None,
-            output: &mut strip[(first - rows.start) * row_pitch..],
+            output: strip,
             images: 1,
         };
-        self.expansion
-            .run_pixels(&mut operands, (last - first) * self.strip.shape.width);
+        self.expansion.run_pixels(&mut operands, pixels);
+    }
+
+    fn run_row(&self, strip: &[f32], output: &mut [f32], y: usize) {
+        self.depthwise.run_row(strip, output, y);
     }
 }

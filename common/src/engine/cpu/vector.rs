@@ -103,7 +103,7 @@ pub(super) trait Simd: Copy {
 pub(super) struct Portable;
 
 #[derive(Clone, Copy)]
-pub(super) struct Four([f32; 4]);
+pub(super) struct Four(pub(super) [f32; 4]);
 
 macro_rules! lane_by_lane {
     ($($name:ident: |$a:ident, $b:ident| $result:expr;)*) => {$(
@@ -180,21 +180,21 @@ impl Simd for Portable {
     }
 }
 
-/// Token of AVX2 with FMA: eight lanes.
+/// Token of AVX2 with FMA, and of AVX-VNNI if `VNNI`: eight lanes.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2<const VNNI: bool>(());
 
-/// Token of AVX-512F: sixteen lanes.
+/// Token of AVX-512F with BW, and of AVX-512 VNNI if `VNNI`: sixteen lanes.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512<const VNNI: bool>(());
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_simd {
     ($token:ident, $vector:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident,
      $mul_add:ident, $neg_mul_add:ident, $($name:ident = $intrinsic:ident),*) => {
-        impl $token {
+        impl<const VNNI: bool> $token<VNNI> {
             /// # Safety
             /// The machine has the instructions that the token stands for.
             pub(super) unsafe fn new() -> Self {
@@ -202,7 +202,7 @@ macro_rules! x86_simd {
             }
         }
 
-        impl Simd for $token {
+        impl<const VNNI: bool> Simd for $token<VNNI> {
             type Vector = $vector;
             const LANES: usize = $lanes;
 

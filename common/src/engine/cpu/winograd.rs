@@ -51,25 +51,25 @@ pub(super) struct Winograd {
 
 /// Where a tile lies in the three buffers of a call.
 #[derive(Clone, Copy)]
-struct Tile {
-    input: usize,
-    residual: usize,
-    output: usize,
+pub(super) struct Tile {
+    pub(super) input: usize,
+    pub(super) residual: usize,
+    pub(super) output: usize,
     /// Rows and columns that exist.
-    size: [usize; 2],
+    pub(super) size: [usize; 2],
 }
 
 /// Shape of the transformed tiles of a block.
-struct Block {
-    tiles: usize,
+pub(super) struct Block {
+    pub(super) tiles: usize,
     /// Offsets of a tile's channels among those of a point, input and output.
-    offsets: [Vec<u32>; 2],
-    /// Floats from point to point.
-    pitches: [usize; 2],
+    pub(super) offsets: [Vec<u32>; 2],
+    /// Numbers from point to point.
+    pub(super) pitches: [usize; 2],
 }
 
 impl Block {
-    fn new(most: usize, tile_rows: usize, channels: [usize; 2]) -> Self {
+    pub(super) fn new(most: usize, tile_rows: usize, channels: [usize; 2]) -> Self {
         let wanted = BLOCK_FLOATS / (POINTS * (channels[0] + channels[1]));
         let wanted = wanted.clamp(8 * tile_rows, 16 * tile_rows);
         // Equal blocks, of whole micro-tiles.
@@ -203,7 +203,7 @@ pub(super) fn rows_read(outputs: usize) -> usize {
 }
 
 /// All tiles of a call.
-fn tiles(site: &Site) -> Vec<Tile> {
+pub(super) fn tiles(site: &Site) -> Vec<Tile> {
     let shape = site.output.shape;
     let mut tiles = Vec::new();
     for image in 0..site.images {

@@ -15,14 +15,14 @@ const TOLERANCE: f64 = 2e-6;
 
 /// A layer under test and its input.
 #[derive(Clone, Debug)]
-struct Case {
-    conv: Conv,
-    input: [usize; 2],
-    batch: usize,
-    with_residual: bool,
+pub(in super::super) struct Case {
+    pub(in super::super) conv: Conv,
+    pub(in super::super) input: [usize; 2],
+    pub(in super::super) batch: usize,
+    pub(in super::super) with_residual: bool,
 }
 
-fn conv(name: &str, channels: [usize; 2], window: [usize; 2]) -> Conv {
+pub(in super::super) fn conv(name: &str, channels: [usize; 2], window: [usize; 2]) -> Conv {
     Conv {
         name: name.to_owned(),
         in_channels: channels[0],
@@ -40,7 +40,7 @@ fn conv(name: &str, channels: [usize; 2], window: [usize; 2]) -> Conv {
 }
 
 /// Pixels → 1×1 to the layer's channels → the layer, or the sum of two of it.
-fn network(case: &Case) -> Network {
+pub(in super::super) fn network(case: &Case) -> Network {
     let mut builder = NetworkBuilder::new("case", "none");
     let lift = conv("lift", [3, case.conv.in_channels], [1, 1]);
     let lifted = builder.push(Op::Conv(lift), ValueId(0));
@@ -92,7 +92,7 @@ fn activation() -> impl Strategy<Value = Activation> {
     ]
 }
 
-fn case() -> impl Strategy<Value = Case> {
+pub(in super::super) fn case() -> impl Strategy<Value = Case> {
     let channels = [1usize..40, 1usize..70];
     let window = (
         prop_oneof![Just(1usize), Just(3), Just(5), Just(7)],
@@ -120,7 +120,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// Winograd's conditions: 3×3, stride 1, some channels.
-fn winograd_case() -> impl Strategy<Value = Case> {
+pub(in super::super) fn winograd_case() -> impl Strategy<Value = Case> {
     (case(), [16usize..50, 16usize..70], [3usize..20, 3usize..20]).prop_map(
         |(mut case, channels, input)| {
             (case.conv.kernel, case.conv.stride) = (3, 1);
@@ -134,7 +134,7 @@ fn winograd_case() -> impl Strategy<Value = Case> {
     )
 }
 
-fn depthwise_case() -> impl Strategy<Value = Case> {
+pub(in super::super) fn depthwise_case() -> impl Strategy<Value = Case> {
     let window = (prop_oneof![Just(3usize), Just(5)], 1usize..=2);
     (case(), window, 5usize..20, 5usize..20).prop_map(|(mut case, window, height, width)| {
         (case.conv.kernel, case.conv.stride) = window;
@@ -149,7 +149,7 @@ fn depthwise_case() -> impl Strategy<Value = Case> {
 }
 
 /// Maps so large that the 1×1 convolution in front is done in strips.
-fn strip_case() -> impl Strategy<Value = Case> {
+pub(in super::super) fn strip_case() -> impl Strategy<Value = Case> {
     let size = [75usize..90, 75usize..90];
     (depthwise_case(), 30usize..50, size).prop_map(|(mut case, channels, input)| {
         case.conv.in_channels = channels;

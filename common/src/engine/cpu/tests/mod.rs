@@ -1,7 +1,7 @@
 //! The engine against a naive f64 executor and the reference executor, on
 //! every instruction set of the machine.
 
-mod layers;
+pub(super) mod layers;
 mod naive;
 mod networks;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Pixels `[batch, 3, H, W]` in ±2, as normalised ones are.
-fn synthetic_pixels(batch: usize, [height, width]: [usize; 2]) -> Vec<f32> {
+pub(super) fn synthetic_pixels(batch: usize, [height, width]: [usize; 2]) -> Vec<f32> {
     uniform("synthetic pixels")
         .take(batch * 3 * height * width)
         .map(|u| (2.0 * u) as f32)
@@ -33,7 +33,7 @@ fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
 }
 
 /// An engine for the stages `layers`.
-fn engine(network: &Network, layers: &[&str], input: [usize; 2], isa: Isa) -> CpuEngine {
+pub(super) fn engine(network: &Network, layers: &[&str], input: [usize; 2], isa: Isa) -> CpuEngine {
     let layers: Vec<_> = layers.iter().map(|name| (*name).to_owned()).collect();
     let parameters = Parameters::synthetic(network);
     CpuEngine::new(network, &parameters, &layers, Settings { input, isa }).unwrap()
