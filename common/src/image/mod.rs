@@ -17,6 +17,7 @@ mod jpeg;
 mod normalise;
 mod orientation;
 mod preprocess;
+mod preprocessor;
 mod raster;
 mod resample;
 mod resize;
@@ -31,7 +32,7 @@ pub use orientation::ExifPolicy;
 pub use preprocess::{
     IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Preprocess, PreprocessError, Resize,
 };
-pub use resize::Preprocessor;
+pub use preprocessor::Preprocessor;
 
 /// Which decoders and resizer made the pixels. Part of a cache's fingerprint:
 /// decoders of JPEG differ from each other by a few grey levels, which moves
