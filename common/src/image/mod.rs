@@ -2,7 +2,8 @@
 //!
 //! In: a whole file as bytes, whatever its name says. Out: [`RgbImage`]
 //! (interleaved RGB8, what Pillow's `Image.open(f).convert("RGB")` gives), or the
-//! [`Excerpt`] of it that a recipe looks at, then a normalised f32 `[3, crop, crop]` or `[crop, crop, 3]` tensor.
+//! [`Excerpt`] of it that a recipe looks at, then a normalised f32
+//! `[3, crop, crop]` or `[crop, crop, 3]` tensor.
 //!
 //! Invariants: the result depends on the bytes and the options alone; no input
 //! panics or allocates more than its pixel cap allows; a damaged file is an
