@@ -4,6 +4,8 @@
 //! for the way from the file's bytes to the normalised tensor; the least of five
 //! rounds.
 
+#![allow(clippy::print_stdout, reason = "the example's output")]
+
 use std::{error::Error, fs, hint::black_box, path::PathBuf, time::Instant};
 
 use common::image::{DecodeOptions, Layout, Preprocess, Preprocessor, decode_excerpt, decode_rgb};

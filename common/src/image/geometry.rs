@@ -9,6 +9,7 @@ use super::{
 /// With [`DecodeMode::Fast`], how many times the resized side a scaled picture's
 /// side has at least. Compared with hardly more pixels than needed, the cosine
 /// distance to the exact features falls to a quarter, and decoding is little slower.
+/// Caches say `fast` and mean this rule: another one needs another word.
 pub const FAST_RESERVE: f64 = 2.0;
 
 /// One direction of resize and crop, in pixels.

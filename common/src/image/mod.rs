@@ -1,8 +1,9 @@
 //! From the bytes of an image file to the numbers a backbone takes.
 //!
 //! In: a whole file as bytes, whatever its name says. Out: [`RgbImage`]
-//! (interleaved RGB8, what Pillow's `Image.open(f).convert("RGB")` gives), then
-//! a normalised f32 `[3, crop, crop]` or `[crop, crop, 3]` tensor.
+//! (interleaved RGB8, what Pillow's `Image.open(f).convert("RGB")` gives), or the
+//! [`Excerpt`] of it that a recipe looks at, then a normalised f32
+//! `[3, crop, crop]` or `[crop, crop, 3]` tensor.
 //!
 //! Invariants: the result depends on the bytes and the options alone; no input
 //! panics or allocates more than its pixel cap allows; a damaged file is an
@@ -17,6 +18,7 @@ mod jpeg;
 mod normalise;
 mod orientation;
 mod preprocess;
+mod preprocessor;
 mod raster;
 mod resample;
 mod resize;
@@ -31,11 +33,12 @@ pub use orientation::ExifPolicy;
 pub use preprocess::{
     IMAGENET_MEAN, IMAGENET_STD, Interpolation, MAX_SIDE, Preprocess, PreprocessError, Resize,
 };
-pub use resize::Preprocessor;
+pub use preprocessor::Preprocessor;
 
 /// Which decoders and resizer made the pixels. Part of a cache's fingerprint:
 /// decoders of JPEG differ from each other by a few grey levels, which moves
-/// features of a small or dark picture by several percent.
+/// features of a small or dark picture by several percent. What this module decodes
+/// itself, it decodes as the library named here does.
 pub const DECODER: &str = "mozjpeg-sys 2.2.3, image 0.25.10, image-webp 0.2.4, gif 0.14.2";
 
 /// Channels of every decoded image.

@@ -1,4 +1,4 @@
-//! Carries out a [`Preprocess`] recipe: resize, centre crop, normalise.
+//! Resizes and crops.
 //!
 //! Only the part of the picture that the crop shows is resized. The arithmetic
 //! is that of Pillow up to 12: columns first, rounded to bytes, then rows. Pillow
@@ -6,117 +6,20 @@
 //! them). With bilinear both orders agree within one level; bicubic overshoots
 //! and is clipped in between, so there the orders can differ by more at hard edges.
 
-use super::excerpt::{Excerpt, Place};
+use super::excerpt::Place;
 use super::geometry::Axis;
-use super::normalise::Normaliser;
 use super::resample::{Lines, Source, Taps};
 use super::vectors::Vectors;
-use super::{CHANNELS, Layout, Preprocess, PreprocessError, RgbImage};
+use super::{CHANNELS, Preprocess, PreprocessError, RgbImage};
 
 /// Pixels between the two passes beyond which rows go first: a picture one pixel
 /// wide and millions high must not grow to gigabytes on the way to a small square.
 const MAX_INTERMEDIATE_PIXELS: usize = 1 << 26;
 
-/// A recipe with its buffers, owned by one worker thread.
+/// Resizes to a recipe's square, with the buffers that takes.
 #[derive(Debug, Clone)]
-pub struct Preprocessor {
-    layout: Layout,
-    normaliser: Normaliser,
-    resizer: Resizer,
-}
-
-impl Preprocessor {
-    /// Prepares a recipe for many pictures.
-    ///
-    /// # Errors
-    /// A recipe that cannot be carried out; see [`Preprocess::validate`].
-    pub fn new(recipe: Preprocess, layout: Layout) -> Result<Self, PreprocessError> {
-        recipe.validate()?;
-        Ok(Self {
-            layout,
-            normaliser: Normaliser::new(&recipe),
-            resizer: Resizer::new(recipe, Vectors::from_environment()),
-        })
-    }
-
-    /// The recipe that is carried out.
-    pub fn recipe(&self) -> &Preprocess {
-        &self.resizer.recipe
-    }
-
-    /// Writes the normalised tensor of one picture: `[3, crop, crop]` or
-    /// `[crop, crop, 3]`, as the layout says.
-    ///
-    /// # Errors
-    /// An `output` that is not 3 × crop × crop long, or a picture without pixels.
-    pub fn apply(&mut self, image: &RgbImage, output: &mut [f32]) -> Result<(), PreprocessError> {
-        self.write(image, Place::whole(image), output)
-    }
-
-    /// The same for what [`decode_excerpt`](super::decode_excerpt) has made of a
-    /// file for this recipe.
-    ///
-    /// # Errors
-    /// An `output` that is not 3 × crop × crop long, or an excerpt for another
-    /// recipe.
-    pub fn apply_excerpt(
-        &mut self,
-        excerpt: &Excerpt,
-        output: &mut [f32],
-    ) -> Result<(), PreprocessError> {
-        self.write(&excerpt.image, excerpt.place, output)
-    }
-
-    /// The resized and cropped bytes `[crop, crop, 3]`, before normalisation.
-    ///
-    /// # Errors
-    /// A picture without pixels.
-    pub fn resize_and_crop(&mut self, image: &RgbImage) -> Result<Vec<u8>, PreprocessError> {
-        self.bytes(image, Place::whole(image))
-    }
-
-    /// The same of what [`decode_excerpt`](super::decode_excerpt) has made.
-    ///
-    /// # Errors
-    /// An excerpt for another recipe.
-    pub fn resize_and_crop_excerpt(
-        &mut self,
-        excerpt: &Excerpt,
-    ) -> Result<Vec<u8>, PreprocessError> {
-        self.bytes(&excerpt.image, excerpt.place)
-    }
-
-    fn bytes(&mut self, image: &RgbImage, place: Place) -> Result<Vec<u8>, PreprocessError> {
-        let mut pixels = Vec::with_capacity(self.recipe().output_len());
-        let take = |_, row: &[u8]| pixels.extend_from_slice(row);
-        self.resizer.run(image, place, take)?;
-        Ok(pixels)
-    }
-
-    fn write(
-        &mut self,
-        image: &RgbImage,
-        place: Place,
-        output: &mut [f32],
-    ) -> Result<(), PreprocessError> {
-        let expected = self.recipe().output_len();
-        if output.len() != expected {
-            return Err(PreprocessError::OutputLength {
-                expected,
-                found: output.len(),
-            });
-        }
-        // Each row is normalised while the nearest cache holds it.
-        let (normaliser, layout) = (&self.normaliser, self.layout);
-        let take = |index, row: &[u8]| normaliser.write_row(row, index, layout, output);
-        self.resizer.run(image, place, take)
-    }
-}
-
-/// Resizes and crops.
-#[derive(Debug, Clone)]
-struct Resizer {
-    recipe: Preprocess,
+pub(super) struct Resizer {
+    pub(super) recipe: Preprocess,
     vectors: Vectors,
     /// The last picture's taps, horizontal and vertical: the next one often has
     /// the same size.
@@ -128,7 +31,7 @@ struct Resizer {
 }
 
 impl Resizer {
-    fn new(recipe: Preprocess, vectors: Vectors) -> Self {
+    pub(super) fn new(recipe: Preprocess, vectors: Vectors) -> Self {
         Self {
             recipe,
             vectors,
@@ -139,12 +42,18 @@ impl Resizer {
     }
 
     /// Hands out the rows of the square from the top, `[crop, 3]` bytes each.
-    fn run(
+    ///
+    /// # Errors
+    /// A picture without pixels, or one that lacks some that the recipe looks at.
+    pub(super) fn run(
         &mut self,
         image: &RgbImage,
         place: Place,
         mut take: impl FnMut(usize, &[u8]),
     ) -> Result<(), PreprocessError> {
+        if place.full.contains(&0) {
+            return Err(picture_error(image));
+        }
         let [x, y] = Axis::both(&self.recipe, place.full, place.scale);
         let taps = [x, y].map(Axis::taps);
         let known = self
@@ -180,7 +89,7 @@ impl Resizer {
             let content = &mut content[..x.length as usize * CHANNELS];
             match inside.filter(|row| *row < y.length as usize) {
                 Some(row) if is_tall => {
-                    content.copy_from_slice(&between.line(row)[..content.len()])
+                    content.copy_from_slice(&between.line(row)[..content.len()]);
                 }
                 Some(row) => rows.across_lines(row, between, content),
                 None => content.fill(0),
@@ -204,11 +113,7 @@ fn source<'a>(
         x.start >= left && x.end <= left + size[0] && y.start >= top && y.end <= top + size[1];
     let line_bytes = size[0] * CHANNELS;
     if !is_inside || line_bytes == 0 || image.pixels.len() != size[1] * line_bytes {
-        return Err(PreprocessError::Picture {
-            width: image.width,
-            height: image.height,
-            bytes: image.pixels.len(),
-        });
+        return Err(picture_error(image));
     }
     let source = Source {
         bytes: &image.pixels[(y.start - top) * line_bytes..(y.end - top) * line_bytes],
@@ -216,6 +121,14 @@ fn source<'a>(
         skipped: left,
     };
     Ok((source, y.start))
+}
+
+fn picture_error(image: &RgbImage) -> PreprocessError {
+    PreprocessError::Picture {
+        width: image.width,
+        height: image.height,
+        bytes: image.pixels.len(),
+    }
 }
 
 #[cfg(test)]
@@ -298,6 +211,27 @@ mod tests {
                 prop_assert_eq!(&rows(&mut resizer, &excerpt, cut), &plain);
             }
         }
+    }
+
+    #[test]
+    fn a_picture_without_pixels_is_refused() {
+        for (width, height) in [(0, 0), (0, 3), (3, 0)] {
+            let image = picture(width, height, 1);
+            let mut resizer = Resizer::new(Preprocess::imagenet(), Vectors::PLAIN);
+            assert!(
+                resizer
+                    .run(&image, Place::whole(&image), |_, _| {})
+                    .is_err()
+            );
+        }
+        let mut short = picture(4, 4, 1);
+        short.pixels.pop();
+        let mut resizer = Resizer::new(Preprocess::imagenet(), Vectors::PLAIN);
+        assert!(
+            resizer
+                .run(&short, Place::whole(&short), |_, _| {})
+                .is_err()
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod decoding;
 mod determinism;
 mod extraction;
 mod heads;

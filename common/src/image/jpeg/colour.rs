@@ -1,10 +1,9 @@
 //! Planes → interleaved RGB: libjpeg's interpolation of the colour samples
 //! ("fancy upsampling", a triangle filter) and its conversion from YCbCr.
 
-use super::{
-    header::Sampling,
-    planes::{Plane, Planes},
-};
+use std::ops::Range;
+
+use super::planes::{Plane, Planes};
 use crate::image::{CHANNELS, excerpt::Window, vectors::Vectors};
 
 /// Weights of red and blue with 16 fractional bits: 1.402, 1.772.
@@ -16,12 +15,7 @@ pub(super) const GREEN_OF_RED: i32 = 46802;
 const HALF: i32 = 1 << 15;
 
 /// The pixels of the window: `[rows, columns, 3]`.
-pub(super) fn to_rgb(
-    planes: &Planes,
-    sampling: Sampling,
-    window: &Window,
-    vectors: Vectors,
-) -> Vec<u8> {
+pub(super) fn to_rgb(planes: &Planes, window: &Window, vectors: Vectors) -> Vec<u8> {
     let columns = &window.columns;
     let mut pixels = vec![0; window.rows.len() * columns.len() * CHANNELS];
     let lines = window
@@ -29,7 +23,7 @@ pub(super) fn to_rgb(
         .clone()
         .zip(pixels.chunks_exact_mut(columns.len() * CHANNELS));
     match planes.planes.as_slice() {
-        [brightness, blue, red] if sampling != Sampling::Grey => {
+        [brightness, blue, red] => {
             let spread = planes.geometry.spread;
             let mut blues = Upsampler::new(blue, spread, vectors);
             let mut reds = Upsampler::new(red, spread, vectors);
@@ -42,16 +36,15 @@ pub(super) fn to_rgb(
                 colours.to_rgb(line, vectors);
             }
         }
-        planes => {
+        [brightness, ..] => {
             for (row, line) in lines {
-                let brightness = planes
-                    .iter()
-                    .flat_map(|plane| plane.line(row, columns.clone()));
-                for (pixel, value) in line.chunks_exact_mut(CHANNELS).zip(brightness) {
+                let values = brightness.line(row, columns.clone());
+                for (pixel, value) in line.chunks_exact_mut(CHANNELS).zip(values) {
                     pixel.fill(*value);
                 }
             }
         }
+        [] => {}
     }
     pixels
 }
@@ -61,7 +54,7 @@ struct Upsampler<'a> {
     plane: &'a Plane,
     spread: [usize; 2],
     vectors: Vectors,
-    /// Samples of a row, mixed with the nearer neighbour row, and one more at each end.
+    /// Samples of a row, or of two in a mixture, and one more at each end.
     sums: Vec<u16>,
     /// Samples of a row in the picture's width.
     wide: Vec<u8>,
@@ -84,51 +77,43 @@ impl<'a> Upsampler<'a> {
         if self.spread == [1, 1] {
             return self.plane.line(row, columns.clone());
         }
-        let [width, height] = self.plane.size;
+        let width = self.plane.size[0];
         let needed = columns.start / 2..columns.end.div_ceil(2);
-        // The neighbours on both sides; at the picture's border the sample itself.
+        // With a neighbour on each side; beyond the picture's border, the sample
+        // at the border is its own neighbour.
         let held = needed.start.saturating_sub(1)..(needed.end + 1).min(width);
-        let mixture = if self.spread[1] == 1 {
-            let samples = self.plane.line(row, held.clone());
-            self.sums.clear();
-            self.sums.push(0);
-            self.sums.extend(samples.iter().copied().map(u16::from));
-            Mixture::ONE_ROW
-        } else {
-            let near = row / 2;
-            let far = if row % 2 == 0 {
-                near.saturating_sub(1)
-            } else {
-                (near + 1).min(height - 1)
-            };
-            let (near, far) = (
-                self.plane.line(near, held.clone()),
-                self.plane.line(far, held.clone()),
-            );
-            self.sums.clear();
-            self.sums.push(0);
-            let mixed = near
-                .iter()
-                .zip(far)
-                .map(|(n, f)| 3 * u16::from(*n) + u16::from(*f));
-            self.sums.extend(mixed);
-            Mixture::TWO_ROWS
-        };
+        self.sums.clear();
+        let mixture = self.mix(row, held);
+        if needed.start == 0 {
+            self.sums.insert(0, self.sums[0]);
+        }
         if needed.end == width {
             self.sums.extend(self.sums.last().copied());
         }
-        // One sample in front of the first needed one, which is at `sums[1]` at
-        // the left border and else at `sums[2]`.
-        let sums = if needed.start == 0 {
-            self.sums[0] = self.sums[1];
-            &self.sums[..]
-        } else {
-            &self.sums[1..]
-        };
         self.wide.resize(2 * needed.len(), 0);
-        mixture.widen(sums, &mut self.wide, self.vectors);
+        mixture.widen(&self.sums, &mut self.wide, self.vectors);
         let first = columns.start - 2 * needed.start;
         &self.wide[first..first + columns.len()]
+    }
+
+    /// Appends the samples of a row to the sums, mixed with those of the nearer
+    /// neighbour row where rows were halved, too.
+    fn mix(&mut self, row: usize, columns: Range<usize>) -> Mixture {
+        if self.spread[1] == 1 {
+            let samples = self.plane.line(row, columns);
+            self.sums.extend(samples.iter().copied().map(u16::from));
+            return Mixture::ONE_ROW;
+        }
+        let near = row / 2;
+        let far = match row % 2 {
+            0 => near.saturating_sub(1),
+            _ => (near + 1).min(self.plane.size[1] - 1),
+        };
+        let near = self.plane.line(near, columns.clone()).iter();
+        let pairs = near.zip(self.plane.line(far, columns));
+        let mixed = pairs.map(|(near, far)| 3 * u16::from(*near) + u16::from(*far));
+        self.sums.extend(mixed);
+        Mixture::TWO_ROWS
     }
 }
 

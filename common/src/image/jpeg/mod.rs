@@ -75,7 +75,7 @@ fn decode_baseline(header: &Header<'_>, view: &dyn View, vectors: Vectors) -> Op
         image: RgbImage {
             width: window.columns.len() as u32,
             height: window.rows.len() as u32,
-            pixels: colour::to_rgb(&planes, header.sampling, &window, vectors),
+            pixels: colour::to_rgb(&planes, &window, vectors),
         },
     })
 }

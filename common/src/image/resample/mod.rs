@@ -46,6 +46,7 @@ pub(super) fn span(axis: Axis, interpolation: Interpolation, index: u64) -> Rang
 #[derive(Debug, Clone)]
 pub(super) struct Taps {
     axis: Axis,
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
     vectors: Vectors,
     /// For each output pixel: first source pixel, and where its weights are.
     spans: Vec<(usize, Range<usize>)>,
