@@ -151,7 +151,8 @@ impl Calibrator {
         }
         let layers = &self.options.layers;
         let finder = RangeFinder::new(&self.network, &self.parameters, layers, self.settings)?;
-        let observed = self.in_blocks(threads, |pixels, batch| Ok(finder.observe(pixels, batch)?))?;
+        let observed =
+            self.in_blocks(threads, |pixels, batch| Ok(finder.observe(pixels, batch)?))?;
         drop(finder);
         let (found, floats): (Vec<_>, Vec<_>) = observed.into_iter().unzip();
         let bound = pixel_bound(&self.options.preprocess);
@@ -159,13 +160,16 @@ impl Calibrator {
         ranges.pixels = bound.max(ranges.pixels);
         let settings = (self.settings, &ranges);
         let engine = CpuEngine::in_int8(&self.network, &self.parameters, layers, settings)?;
-        let integers = self.in_blocks(threads, |pixels, batch| {
-            Ok(engine.forward(pixels, batch)?)
-        })?;
+        let integers =
+            self.in_blocks(threads, |pixels, batch| Ok(engine.forward(pixels, batch)?))?;
         let drift = layers.iter().enumerate().map(|(layer, name)| {
             let dim = engine.layers()[layer].shape.len();
             let rows = |blocks: &[Vec<Vec<f32>>]| -> Vec<f32> {
-                blocks.iter().flat_map(|block| &block[layer]).copied().collect()
+                blocks
+                    .iter()
+                    .flat_map(|block| &block[layer])
+                    .copied()
+                    .collect()
             };
             drift(name, dim, &rows(&floats), &rows(&integers))
         });
@@ -198,7 +202,11 @@ impl Calibrator {
                 .collect();
             workers
                 .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .map(|worker| {
+                    worker
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
                 .collect()
         });
         Ok(shares?.into_iter().flatten().collect())

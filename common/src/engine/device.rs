@@ -159,7 +159,9 @@ impl FromStr for Precision {
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
             "int8" => Ok(Self::Int8),
-            _ => Err(format!("`{text}` is not a precision (f32, f16, bf16, int8)")),
+            _ => Err(format!(
+                "`{text}` is not a precision (f32, f16, bf16, int8)"
+            )),
         }
     }
 }
@@ -190,6 +192,13 @@ mod tests {
             error.to_string(),
             "precision f16 is not available on cpu (use f32)"
         );
+    }
+
+    #[test]
+    fn int8_is_for_the_cpu_and_no_tensor_type() {
+        assert!(Precision::Int8.check(&Device::Cpu).is_ok());
+        assert!(Precision::Int8.dtype(&Device::Cpu).is_err());
+        assert_eq!("int8".parse(), Ok(Precision::Int8));
     }
 
     #[cfg(not(feature = "cuda"))]

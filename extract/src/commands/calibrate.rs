@@ -4,7 +4,7 @@
 //! The first run into a folder measures, and the cache's identity keeps what
 //! it found; every later run and every other shard takes it from there.
 
-use std::path::Path;
+use std::{cmp::Ordering, path::Path};
 
 use anyhow::Result;
 use common::{
@@ -130,11 +130,7 @@ fn report(drift: &[Drift], verbosity: Verbosity) {
             verbosity,
             &format!(
                 "int8 against f32 at `{}`: cosine {:.4} median, {:.4} worst; without the mean {:.4} median, {:.4} worst",
-                drift.layer,
-                drift.median,
-                drift.worst,
-                drift.centred_median,
-                drift.centred_worst
+                drift.layer, drift.median, drift.worst, drift.centred_median, drift.centred_worst
             ),
         );
     }
@@ -143,8 +139,8 @@ fn report(drift: &[Drift], verbosity: Verbosity) {
 fn refuse_too_much(drift: &[Drift], allowed: f64) -> Result<(), TooMuchDrift> {
     let worst = drift.iter().min_by(|a, b| a.worst.total_cmp(&b.worst));
     match worst {
-        // Not a number is too much, too.
-        Some(drift) if !(drift.worst >= allowed) => Err(TooMuchDrift {
+        // What cannot be compared is too much, too.
+        Some(drift) if is_below(drift.worst, allowed) => Err(TooMuchDrift {
             layer: drift.layer.clone(),
             images: drift.images,
             worst: drift.worst,
@@ -152,6 +148,10 @@ fn refuse_too_much(drift: &[Drift], allowed: f64) -> Result<(), TooMuchDrift> {
         }),
         _ => Ok(()),
     }
+}
+
+fn is_below(worst: f64, allowed: f64) -> bool {
+    worst.partial_cmp(&allowed).is_none_or(Ordering::is_lt)
 }
 
 #[cfg(test)]
@@ -173,8 +173,12 @@ mod tests {
     fn the_worst_image_of_any_layer_decides() {
         let layers = [drift("layer3", 0.96), drift("avgpool", 0.99)];
         let refused = refuse_too_much(&layers, 0.97).unwrap_err().to_string();
-        assert!(refused.contains("layer3") && refused.contains("0.9600"), "{refused}");
+        assert!(
+            refused.contains("layer3") && refused.contains("0.9600"),
+            "{refused}"
+        );
         assert!(refuse_too_much(&layers, 0.96).is_ok());
         assert!(refuse_too_much(&[drift("avgpool", f64::NAN)], 0.0).is_err());
+        assert!(refuse_too_much(&layers, f64::NAN).is_err());
     }
 }

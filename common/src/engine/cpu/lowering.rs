@@ -5,8 +5,8 @@ use super::{
     convolution::{Folded, Site, bounds, windows},
     depthwise::Depthwise,
     direct::Direct,
-    int8::{self, Quantisation, Scales},
     fusion::{Kind, Operation},
+    int8::{self, Quantisation, Scales},
     isa::Isa,
     layout::Layout,
     pool::{Addition, AveragePool, MaxPool},
@@ -171,9 +171,12 @@ impl Lowering<'_> {
                 let folded = Folded::new(conv, self.parameters, activation);
                 let expansion = self.expansion_of(index).map(|before| (before, windowed));
                 match self.arithmetic {
-                    Arithmetic::Integers(_) => {
-                        Work::Integers(self.convolve_integers((operation, expansion), conv, &folded, &site))
-                    }
+                    Arithmetic::Integers(_) => Work::Integers(self.convolve_integers(
+                        (operation, expansion),
+                        conv,
+                        &folded,
+                        &site,
+                    )),
                     _ => match expansion {
                         Some((before, expanded)) => self.strip(before, &folded, (expanded, &site)),
                         None => convolve(conv, &folded, &site),

@@ -12,6 +12,7 @@
 //! phase before the next chunk begins.
 
 use super::{
+    int8::rounded,
     layout::Layout,
     pool::{from_interleaved, from_planar, to_planar},
     scratch::{Buffer, Element, Scratch, TileBuffers, WorkBuffers},
@@ -136,9 +137,8 @@ fn load(
         Number::Float => load_as(place, input, (first, span), (buffer, |value| value)),
         Number::Short => {
             let inverse = scale.recip();
-            load_as(place, input, (first, span), (buffer, |value: f32| {
-                (value * inverse).round_ties_even() as i16
-            }));
+            let integer = |value: f32| rounded(value * inverse);
+            load_as(place, input, (first, span), (buffer, integer));
         }
     }
 }

@@ -98,7 +98,11 @@ impl Place {
     }
 
     /// The same for writing; the borders are cleared.
-    pub(super) fn prepare<'a, T: Element>(&self, buffer: &'a mut Buffer, span: Span) -> &'a mut [T] {
+    pub(super) fn prepare<'a, T: Element>(
+        &self,
+        buffer: &'a mut Buffer,
+        span: Span,
+    ) -> &'a mut [T] {
         let images = &mut buffer.view_mut()[self.start(span)..];
         let image_len = self.layout.image_len();
         for image in images.chunks_exact_mut(image_len).take(span.images) {

@@ -178,11 +178,7 @@ impl Strip<Floats> {
     }
 
     pub(super) fn run(&self, operands: &mut Operands<'_>, scratch: &mut Buffer) {
-        self.run_images(
-            operands.input,
-            operands.output,
-            (operands.images, scratch),
-        );
+        self.run_images(operands.input, operands.output, (operands.images, scratch));
     }
 }
 

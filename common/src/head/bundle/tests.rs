@@ -19,7 +19,7 @@ fn bundle(kind: HeadKind) -> Bundle {
         views: 1,
         augment: None,
         seed: None,
-            calibration: None,
+        calibration: None,
     };
     let split = SplitRecord {
         origin: "source".to_owned(),

@@ -1,11 +1,8 @@
 //! A convolution between quantised values, before an algorithm is chosen.
 
 use super::{
-    super::{
-        convolution::Folded,
-        isa::Isa,
-        scratch::Buffer,
-    },
+    super::{convolution::Folded, isa::Isa, scratch::Buffer},
+    integers::Integers,
     product::{Finish, Residual},
     scales::Scales,
 };
@@ -52,6 +49,22 @@ impl Destination<'_> {
         }
     }
 
+    /// Writes a vector of finished values, rounded where they become integers.
+    ///
+    /// # Safety
+    /// There is room for LANES numbers at `at`.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: Integers>(&mut self, simd: S, values: S::Vector, at: usize) {
+        debug_assert!(at + S::LANES <= self.len());
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::Shorts(shorts) => simd.store_rounded(values, shorts.as_mut_ptr().add(at)),
+                Self::Floats(floats) => simd.store_raw(values, floats.as_mut_ptr().add(at)),
+            }
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Shorts(shorts) => shorts.len(),
@@ -67,7 +80,10 @@ impl Quantised<'_> {
         let len = self.folded.weight.len() / self.folded.out_channels;
         let weights = &self.folded.weight[output * len..][..len];
         let scale = f64::from(self.input.scale);
-        weights.iter().map(|weight| f64::from(*weight) * scale).collect()
+        weights
+            .iter()
+            .map(|weight| f64::from(*weight) * scale)
+            .collect()
     }
 
     /// What an integer of the output stands for; 1 in floats.
@@ -85,7 +101,9 @@ impl Quantised<'_> {
             }
             buffer
         };
-        let residual = self.residual.map_or(0.0, |residual| f64::from(residual.scale));
+        let residual = self
+            .residual
+            .map_or(0.0, |residual| f64::from(residual.scale));
         Finishing {
             scale: padded(&|channel| scales[channel]),
             bias: padded(&|channel| f64::from(self.folded.bias[channel])),

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::{
     super::{
         convolution::Site,
-        isa::{Isa, IntegerTask},
+        isa::{IntegerTask, Isa},
         kernel::Segments,
         pack::Sizes,
         scratch::Buffer,
@@ -78,7 +78,10 @@ impl Direct {
             length: length.next_multiple_of(dots.terms()),
         };
         let offset = -conv.input.range[0];
-        let limits = Limits { weight, input: conv.input.largest() };
+        let limits = Limits {
+            weight,
+            input: conv.input.largest(),
+        };
         let rows: Vec<_> = (0..folded.out_channels)
             .map(|channel| quantise(&conv.row(channel), limits))
             .collect();
@@ -111,7 +114,10 @@ impl Direct {
         Self {
             isa: site.isa,
             dots,
-            narrowing: Narrowing { image_len: input.image_len(), offset },
+            narrowing: Narrowing {
+                image_len: input.image_len(),
+                offset,
+            },
             segments,
             panels: Panels::pack(site.isa, dots, sizes, entry),
             starts,
@@ -163,6 +169,7 @@ impl Direct {
     }
 
     fn multiply(&self, input: Values<'_>, operands: &mut Operands<'_>, rows: Range<usize>) {
+        let len = operands.output.len();
         for first in rows.clone().step_by(self.block_rows) {
             let block = first..rows.end.min(first + self.block_rows);
             for panel in self.panels.iter(0) {
@@ -175,10 +182,7 @@ impl Direct {
                     segments: self.segments,
                     panel,
                     starts: self.starts.view(),
-                    output: match &mut operands.output {
-                        Destination::Shorts(shorts) => Output::Shorts(finish, shorts),
-                        Destination::Floats(floats) => Output::Floats(finish, floats),
-                    },
+                    output: Output::Finished(finish, operands.output.part(0, len)),
                     output_offsets: &self.output[block.clone()],
                 };
                 product.run(self.isa);

@@ -6,6 +6,7 @@
 
 use super::{
     super::{isa::Isa, kernel::Segments},
+    convolution::Destination,
     pack::{Dots, Panel},
     tile::Tiles,
 };
@@ -69,10 +70,8 @@ pub(super) struct Finish<'a> {
 pub(super) enum Output<'a> {
     /// Sums as they are.
     Words(&'a mut [i32]),
-    /// Finished and rounded.
-    Shorts(Finish<'a>, &'a mut [i16]),
-    /// Finished.
-    Floats(Finish<'a>, &'a mut [f32]),
+    /// Finished values.
+    Finished(Finish<'a>, Destination<'a>),
 }
 
 /// `output[row] = input[row] · weights` for the channels of one panel.
@@ -111,13 +110,16 @@ impl Product<'_> {
         let rows = self.output_offsets.len();
         let end = self.panel.channel + self.panel.vectors * isa.lanes();
         assert!(self.segments.count > 0);
-        assert!(self.segments.length.is_multiple_of(self.input.dots().terms()));
+        assert!(
+            self.segments
+                .length
+                .is_multiple_of(self.input.dots().terms())
+        );
         assert_eq!(self.input_offsets.len(), rows);
         assert_reach(self.input_offsets, self.segments.reach(), self.input.len());
         let (finish, len) = match &self.output {
             Output::Words(output) => (None, output.len()),
-            Output::Shorts(finish, output) => (Some(finish), output.len()),
-            Output::Floats(finish, output) => (Some(finish), output.len()),
+            Output::Finished(finish, output) => (Some(finish), output.len()),
         };
         assert_reach(self.output_offsets, end, len);
         if let Some(finish) = finish {

@@ -50,7 +50,11 @@ impl Ranges {
     pub fn union(mut self, other: Self) -> Self {
         self.pixels = self.pixels.max(other.pixels);
         for range in other.values {
-            match self.values.iter_mut().find(|ours| ours.value == range.value) {
+            match self
+                .values
+                .iter_mut()
+                .find(|ours| ours.value == range.value)
+            {
                 Some(ours) => ours.largest = ours.largest.max(range.largest),
                 None => self.values.push(range),
             }
@@ -116,7 +120,9 @@ impl Observer for Found {
         let layout = &step.output.layout;
         let images = step.output.view::<f32>(&scratch.slots, span);
         let images = images.chunks_exact(layout.image_len()).take(span.images);
-        let largest = images.map(|image| largest(layout, image)).fold(0.0, f32::max);
+        let largest = images
+            .map(|image| largest(layout, image))
+            .fold(0.0, f32::max);
         let range = ValueRange {
             value: step.value.0,
             largest: rounded_up(largest),
@@ -149,7 +155,10 @@ mod tests {
     fn ranges_are_rounded_up_by_little() {
         for value in [0.0, 1.0, 1.001, 5.999_999, 123.456] {
             let rounded = rounded_up(value);
-            assert!(rounded >= value && rounded <= value * 1.001, "{value} {rounded}");
+            assert!(
+                rounded >= value && rounded <= value * 1.001,
+                "{value} {rounded}"
+            );
             assert_eq!(rounded_up(rounded), rounded);
         }
     }

@@ -84,7 +84,9 @@ impl Quantisation {
             scales[value] = match operation.kind {
                 Kind::MaxPool(_) => scales[operation.input.0],
                 Kind::Conv(_, activation) => {
-                    let largest = ranges.largest(value).ok_or(BuildError::Uncalibrated { value })?;
+                    let largest = ranges
+                        .largest(value)
+                        .ok_or(BuildError::Uncalibrated { value })?;
                     let largest = if largest > 0.0 { largest } else { 1.0 };
                     Some(match activation {
                         Activation::Identity => {

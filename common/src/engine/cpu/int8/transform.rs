@@ -231,7 +231,10 @@ impl OutputTransform<'_> {
         }
         // SAFETY: as above.
         let bias = unsafe { simd.load_unchecked(self.finish.bias, channel) };
-        let (low, high) = (simd.splat(self.finish.clamp[0]), simd.splat(self.finish.clamp[1]));
+        let (low, high) = (
+            simd.splat(self.finish.clamp[0]),
+            simd.splat(self.finish.clamp[1]),
+        );
         for y in 0..OUTPUTS {
             let line = output_line(simd, columns[y]);
             for x in 0..OUTPUTS {
@@ -251,12 +254,7 @@ impl OutputTransform<'_> {
                 let value = simd.clamp(value, low, high);
                 let at = y * self.row_pitch + pixel;
                 // SAFETY: as above.
-                unsafe {
-                    match &mut self.target {
-                        Destination::Shorts(to) => simd.store_rounded(value, to.as_mut_ptr().add(at)),
-                        Destination::Floats(to) => simd.store_raw(value, to.as_mut_ptr().add(at)),
-                    }
-                }
+                unsafe { self.target.store(simd, value, at) };
             }
         }
     }

@@ -30,7 +30,9 @@ pub(super) fn quantise(row: &[f64], limits: Limits) -> (Vec<i32>, f64) {
     let room = f64::from(i32::MAX) / limits.input as f64 - 0.5 * nonzero;
     debug_assert!(room > 0.0, "{} terms of {}", row.len(), limits.input);
     let scale = (largest / f64::from(limits.weight)).max(total / room);
-    let integers = row.iter().map(|value| (value / scale).round_ties_even() as i32);
+    let integers = row
+        .iter()
+        .map(|value| (value / scale).round_ties_even() as i32);
     (integers.collect(), scale)
 }
 
@@ -48,10 +50,21 @@ mod tests {
                 assert!(sum * input <= i64::from(i32::MAX));
                 for (value, integer) in row.iter().zip(integers) {
                     assert!(integer.abs() <= weight);
-                    assert!((value - scale * f64::from(integer)).abs() <= 0.5 * scale * (1.0 + 1e-9));
+                    assert!(
+                        (value - scale * f64::from(integer)).abs() <= 0.5 * scale * (1.0 + 1e-9)
+                    );
                 }
             }
         }
-        assert_eq!(quantise(&[0.0; 3], Limits { weight: 1, input: 1 }), (vec![0; 3], 0.0));
+        assert_eq!(
+            quantise(
+                &[0.0; 3],
+                Limits {
+                    weight: 1,
+                    input: 1
+                }
+            ),
+            (vec![0; 3], 0.0)
+        );
     }
 }

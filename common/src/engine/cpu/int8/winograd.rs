@@ -59,7 +59,10 @@ impl Winograd {
             let points: Vec<_> = (0..POINTS)
                 .map(|point| {
                     let row: Vec<_> = transformed.iter().map(|kernel| kernel[point]).collect();
-                    let limits = Limits { weight: SHORT, input: bounds[point] };
+                    let limits = Limits {
+                        weight: SHORT,
+                        input: bounds[point],
+                    };
                     let (integers, scale) = quantise(&row, limits);
                     scales.as_mut_slice()[point * pitch + channel] = (scale / conv.unit()) as f32;
                     integers
@@ -156,7 +159,9 @@ impl Winograd {
                 point_pitch: self.block.pitches[1],
                 channels: layout.pitch,
                 scales: self.scales.as_slice(),
-                finish: self.finishing.with(residual.map(|(values, _)| (&values[tile.residual..], &[][..]))),
+                finish: self
+                    .finishing
+                    .with(residual.map(|(values, _)| (&values[tile.residual..], &[][..]))),
                 residual_pitch: residual.map_or(0, |(_, layout)| layout.row_pitch()),
                 target: operands.output.part(tile.output, rest),
                 row_pitch: layout.row_pitch(),

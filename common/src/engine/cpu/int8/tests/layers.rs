@@ -40,7 +40,10 @@ fn assert_matches(network: &Network, input: [usize; 2], batch: usize) {
         let found = engine.forward(&pixels, batch).unwrap().remove(0);
         assert_eq!(found.len(), expected.len());
         for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            assert!(found == expected, "{isa}: {found} is not {expected} at {at}");
+            assert!(
+                found == expected,
+                "{isa}: {found} is not {expected} at {at}"
+            );
         }
     }
 }

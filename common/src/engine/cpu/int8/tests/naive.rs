@@ -47,7 +47,9 @@ pub(super) fn run(
 ) -> Vec<f32> {
     let quantisation = Quantisation::new(network, ranges, output.0).unwrap();
     let scale = quantisation.scales[0].unwrap().scale;
-    let input = pixels.iter().map(|pixel| (pixel * scale.recip()).round_ties_even() as i16);
+    let input = pixels
+        .iter()
+        .map(|pixel| (pixel * scale.recip()).round_ties_even() as i16);
     let mut graph = Graph {
         parameters,
         quantisation,
@@ -62,7 +64,10 @@ pub(super) fn run(
         Value::Floats(floats) => floats,
         Value::Integers(integers) => {
             let scale = graph.quantisation.scales[output.0].unwrap().scale;
-            integers.into_iter().map(|integer| f32::from(integer) * scale).collect()
+            integers
+                .into_iter()
+                .map(|integer| f32::from(integer) * scale)
+                .collect()
         }
     }
 }
@@ -87,9 +92,9 @@ impl Graph<'_> {
                     let limits = limits(conv, quantised.input, activation);
                     by_definition(conv, &quantised, (input, shapes), limits)
                 };
-                let residual = operation.residual.map(|value| {
-                    self.values[value.0].as_ref().unwrap().integers()
-                });
+                let residual = operation
+                    .residual
+                    .map(|value| self.values[value.0].as_ref().unwrap().integers());
                 finished(&quantised, sums, residual, &folded)
             }
             Kind::MaxPool(pool) => Value::Integers(max_pool(&pool, input, shapes)),
@@ -121,11 +126,13 @@ fn finished(
 ) -> Value {
     let plane = sums.len() / folded.out_channels;
     let unit = conv.unit();
-    let addend = conv.residual.map_or(0.0, |scales| (f64::from(scales.scale) / unit) as f32);
+    let addend = conv
+        .residual
+        .map_or(0.0, |scales| (f64::from(scales.scale) / unit) as f32);
     let values = sums.into_iter().enumerate().map(|(at, sum)| {
         let mut value = sum + (f64::from(folded.bias[at / plane]) / unit) as f32;
         if let Some(residual) = residual {
-            value = f32::from(residual[at]) * addend + value;
+            value += f32::from(residual[at]) * addend;
         }
         value
     });
@@ -200,7 +207,10 @@ fn by_tiles(
         let points: Vec<_> = (0..36)
             .map(|point| {
                 let row: Vec<_> = kernels.iter().map(|kernel| kernel[point]).collect();
-                let limits = Limits { weight: SHORT, input: bounds[point] };
+                let limits = Limits {
+                    weight: SHORT,
+                    input: bounds[point],
+                };
                 quantise(&row, limits)
             })
             .collect();

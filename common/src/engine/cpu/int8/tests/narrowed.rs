@@ -73,11 +73,19 @@ fn run(case: &Case, range: [i16; 2], (isa, dots): (Isa, Dots)) -> Vec<i16> {
         input,
         residual: None,
         output,
-        windows: windows(case.conv.padding, [case.conv.kernel, case.conv.stride], &input),
+        windows: windows(
+            case.conv.padding,
+            [case.conv.kernel, case.conv.stride],
+            &input,
+        ),
         images: 2,
         isa,
     };
-    let folded = Folded::new(&case.conv, &Parameters::synthetic(&network), Activation::Relu);
+    let folded = Folded::new(
+        &case.conv,
+        &Parameters::synthetic(&network),
+        Activation::Relu,
+    );
     assert_eq!(folded.clamp, bounds(Activation::Relu));
     let conv = Quantised {
         folded: &folded,

@@ -38,7 +38,10 @@ fn in_int8(network: &Network, layers: &[&str], settings: (Settings, &Ranges)) ->
 /// Of the angle between two vectors.
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b))
+            .sum()
     };
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
@@ -49,12 +52,18 @@ fn every_stage_of_every_kind_of_backbone_is_near_f32() {
     let pixels = synthetic_pixels(2, input);
     for name in ["resnet18", "resnet50", "efficientnet-lite0", "mobilenet-v2"] {
         let network = backbone(name);
-        let layers: Vec<_> = network.stages().iter().map(|stage| stage.name.as_str()).collect();
+        let layers: Vec<_> = network
+            .stages()
+            .iter()
+            .map(|stage| stage.name.as_str())
+            .collect();
         let isa = Isa::available()[0];
         let ranges = ranges(&network, &layers, input);
         let integers = in_int8(&network, &layers, (Settings { input, isa }, &ranges));
         let integers = integers.forward(&pixels, 2).unwrap();
-        let floats = engine(&network, &layers, input, isa).forward(&pixels, 2).unwrap();
+        let floats = engine(&network, &layers, input, isa)
+            .forward(&pixels, 2)
+            .unwrap();
         for (layer, (integers, floats)) in layers.iter().zip(integers.iter().zip(&floats)) {
             let cosine = cosine(integers, floats);
             assert!(cosine > 0.998, "{name} {layer}: {cosine}");
@@ -76,7 +85,12 @@ fn an_image_has_the_same_bits_in_any_batch_and_on_any_instruction_set() {
             for images in [11, 3, 1] {
                 let batches = pixels.chunks(images * image_len);
                 let found: Vec<f32> = batches
-                    .flat_map(|batch| engine.forward(batch, batch.len() / image_len).unwrap().remove(0))
+                    .flat_map(|batch| {
+                        engine
+                            .forward(batch, batch.len() / image_len)
+                            .unwrap()
+                            .remove(0)
+                    })
                     .collect();
                 let expected = expected.get_or_insert_with(|| found.clone());
                 assert!(found == *expected, "{name} {isa}, {images} at a time");
@@ -114,7 +128,12 @@ fn ranges_of_parts_of_a_sample_make_those_of_the_whole() {
     let pixels = synthetic_pixels(5, input);
     let (whole, _) = finder.observe(&pixels, 5).unwrap();
     let parts = pixels.chunks(2 * 3 * input[0] * input[1]);
-    let parts = parts.map(|part| finder.observe(part, part.len() / (3 * input[0] * input[1])).unwrap().0);
+    let parts = parts.map(|part| {
+        finder
+            .observe(part, part.len() / (3 * input[0] * input[1]))
+            .unwrap()
+            .0
+    });
     assert_eq!(parts.reduce(Ranges::union), Some(whole));
 }
 
@@ -127,7 +146,12 @@ fn a_calibration_that_lacks_a_value_is_refused() {
         isa: Isa::available()[0],
     };
     let shallow = ranges(&network, &["layer1"], [32, 32]);
-    let engine = CpuEngine::in_int8(&network, &parameters, &owned(&["layer2"]), (settings, &shallow));
+    let engine = CpuEngine::in_int8(
+        &network,
+        &parameters,
+        &owned(&["layer2"]),
+        (settings, &shallow),
+    );
     let error = engine.err().unwrap().to_string();
     assert!(error.contains("calibrate again"), "{error}");
 }
