@@ -2,7 +2,7 @@
 //! the machine's FMA units, and where the time goes.
 //!
 //! ```text
-//! cargo run --release -p common --example engine_speed -- [BACKBONE…] [--profile]
+//! cargo run --release -p common --example engine_speed -- [BACKBONE…] [--int8] [--profile]
 //! ```
 //!
 //! Weights are random: time does not depend on their values.
@@ -16,7 +16,10 @@ use std::{
 
 use common::{
     backbone::{Parameters, registry},
-    engine::cpu::{BLOCK_IMAGES, CpuEngine, Isa, Settings, StepProfile},
+    engine::{
+        cpu::{BLOCK_IMAGES, CpuEngine, Isa, RangeFinder, Settings, StepProfile},
+        device::Precision,
+    },
 };
 
 const SIDE: usize = 224;
@@ -25,10 +28,12 @@ const DEFAULT_BACKBONES: [&str; 4] = ["resnet18", "resnet50", "efficientnet-lite
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut profile = false;
+    let mut int8 = false;
     let mut names = Vec::new();
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--profile" => profile = true,
+            "--int8" => int8 = true,
             _ => names.push(argument),
         }
     }
@@ -36,24 +41,40 @@ fn main() -> Result<(), Box<dyn Error>> {
         names.extend(DEFAULT_BACKBONES.map(str::to_owned));
     }
     let isa = Isa::from_environment()?;
-    println!("{isa}, one thread, {SIDE}×{SIDE}, batches of {BLOCK_IMAGES}");
+    let precision = if int8 {
+        Precision::Int8
+    } else {
+        Precision::F32
+    };
+    println!("{precision}, {isa}, one thread, {SIDE}×{SIDE}, batches of {BLOCK_IMAGES}");
     for name in names {
-        measure(&name, isa, profile)?;
+        measure(&name, (isa, precision), profile)?;
     }
     Ok(())
 }
 
-fn measure(name: &str, isa: Isa, profile: bool) -> Result<(), Box<dyn Error>> {
+fn measure(
+    name: &str,
+    (isa, precision): (Isa, Precision),
+    profile: bool,
+) -> Result<(), Box<dyn Error>> {
     let network = registry::find(name)?.network();
     let parameters = Parameters::synthetic(&network);
     let settings = Settings {
         input: [SIDE, SIDE],
         isa,
     };
-    let engine = CpuEngine::new(&network, &parameters, &["avgpool".to_owned()], settings)?;
     let pixels: Vec<_> = (0..BLOCK_IMAGES * 3 * SIDE * SIDE)
         .map(|index| (index % 255) as f32 / 128.0 - 1.0)
         .collect();
+    let layers = ["avgpool".to_owned()];
+    let engine = if precision == Precision::Int8 {
+        let finder = RangeFinder::new(&network, &parameters, &layers, settings)?;
+        let (ranges, _) = finder.observe(&pixels, BLOCK_IMAGES)?;
+        CpuEngine::in_int8(&network, &parameters, &layers, (settings, &ranges))?
+    } else {
+        CpuEngine::new(&network, &parameters, &layers, settings)?
+    };
     let mut times: Vec<Duration> = Vec::new();
     let mut fastest = engine.profile(&pixels, BLOCK_IMAGES)?;
     for _ in 0..ROUNDS {

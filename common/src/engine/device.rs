@@ -194,6 +194,13 @@ mod tests {
         );
     }
 
+    #[test]
+    fn int8_is_for_the_cpu_and_no_tensor_type() {
+        assert!(Precision::Int8.check(&Device::Cpu).is_ok());
+        assert!(Precision::Int8.dtype(&Device::Cpu).is_err());
+        assert_eq!("int8".parse(), Ok(Precision::Int8));
+    }
+
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn cuda_without_the_feature_is_a_clear_error_and_auto_takes_the_cpu() {

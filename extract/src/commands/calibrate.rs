@@ -4,7 +4,7 @@
 //! The first run into a folder measures, and the cache's identity keeps what
 //! it found; every later run and every other shard takes it from there.
 
-use std::path::Path;
+use std::{cmp::Ordering, path::Path};
 
 use anyhow::Result;
 use common::{
@@ -137,8 +137,8 @@ fn report(drift: &[Drift], verbosity: Verbosity) {
 fn refuse_too_much(drift: &[Drift], allowed: f64) -> Result<(), TooMuchDrift> {
     let worst = drift.iter().min_by(|a, b| a.worst.total_cmp(&b.worst));
     match worst {
-        // Not a number is too much, too.
-        Some(drift) if !(drift.worst >= allowed) => Err(TooMuchDrift {
+        // What cannot be compared is too much, too.
+        Some(drift) if is_below(drift.worst, allowed) => Err(TooMuchDrift {
             layer: drift.layer.clone(),
             images: drift.images,
             worst: drift.worst,
@@ -146,6 +146,10 @@ fn refuse_too_much(drift: &[Drift], allowed: f64) -> Result<(), TooMuchDrift> {
         }),
         _ => Ok(()),
     }
+}
+
+fn is_below(worst: f64, allowed: f64) -> bool {
+    worst.partial_cmp(&allowed).is_none_or(Ordering::is_lt)
 }
 
 #[cfg(test)]
@@ -173,5 +177,6 @@ mod tests {
         );
         assert!(refuse_too_much(&layers, 0.96).is_ok());
         assert!(refuse_too_much(&[drift("avgpool", f64::NAN)], 0.0).is_err());
+        assert!(refuse_too_much(&layers, f64::NAN).is_err());
     }
 }

@@ -61,8 +61,8 @@ impl Lowering<'_> {
                 unreachable!("the first operation has begun a phase");
             };
             if index == 0 {
-                let scale = self.scales(ValueId(0)).map_or(1.0, |scales| scales.scale);
-                phase.stops.push(Stop::Load(places[0], scale));
+                let scales = self.scales(ValueId(0)).copied();
+                phase.stops.push(Stop::Load(places[0], scales));
             }
             if self.is_expansion(index) {
                 continue;

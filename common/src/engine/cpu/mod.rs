@@ -1,5 +1,5 @@
-//! The frozen CPU engine: f32, single-threaded within a call, parallel by
-//! calls.
+//! The frozen CPU engine: f32 or int8, single-threaded within a call, parallel
+//! by calls.
 //!
 //! In: pixels of a batch. Out: the activations at the wanted stages. All that
 //! depends on the weights alone is done once, in [`CpuEngine::new`]:
@@ -19,12 +19,15 @@
 //!                       └─ pool        max, average, addition
 //! ```
 //!
+//! `int8` has a counterpart on integers for each of these steps.
+//!
 //! `layout` shows how an activation lies in memory, `kernel` how the one product
 //! works on it, `winograd` and `direct` what they make of it, `schedule` how a
 //! batch passes through. `vector` and `isa` are how the same loops run as
 //! AVX-512, AVX2 or plain Rust. `unsafe` is where loops work without bounds
-//! checks (`tile`, `winograd_transform`, `depthwise`, each behind assertions),
-//! in `vector`, `isa` and `scratch`, and nowhere else.
+//! checks (`tile`, `winograd_transform`, `depthwise` and their counterparts in
+//! `int8`, each behind assertions), in `vector`, `int8::integers`, `isa` and
+//! `scratch`, and nowhere else.
 
 mod convolution;
 mod depthwise;

@@ -12,6 +12,7 @@
 //! phase before the next chunk begins.
 
 use super::{
+    int8::{Scales, rounded},
     layout::Layout,
     pool::{from_interleaved, from_planar, to_planar},
     scratch::{Buffer, Element, Scratch, TileBuffers, WorkBuffers},
@@ -41,9 +42,8 @@ pub(super) struct Phase {
 
 /// A step, or what passes the engine's boundary before or after it.
 pub(super) enum Stop {
-    /// Pixels come in; where they become integers, this is what one of those
-    /// stands for.
-    Load(Place, f32),
+    /// Pixels come in, and become these integers, if any.
+    Load(Place, Option<Scales>),
     /// Work is done.
     Step(Box<Step>),
     /// A layer goes out, as the output with this index; where it is integers,
@@ -107,8 +107,8 @@ impl Schedule {
                     for (stop_index, stop) in phase.stops.iter().enumerate() {
                         observer.before();
                         match stop {
-                            Stop::Load(place, scale) => {
-                                load((place, *scale), input, scratch, (block, span));
+                            Stop::Load(place, scales) => {
+                                load((place, *scales), input, scratch, (block, span));
                             }
                             Stop::Step(step) => step.run(scratch, span),
                             Stop::Emit(place, layer, scale) => {
@@ -125,25 +125,20 @@ impl Schedule {
 }
 
 fn load(
-    (place, scale): (&Place, f32),
+    (place, scales): (&Place, Option<Scales>),
     input: Input<'_>,
     scratch: &mut Scratch,
     (block, span): (usize, Span),
 ) {
     let buffer = &mut scratch.slots[place.slot];
     let first = block + span.first;
-    match place.number {
-        Number::Float => load_as(place, input, (first, span), (buffer, |value| value)),
-        Number::Short => {
-            let inverse = scale.recip();
-            load_as(
-                place,
-                input,
-                (first, span),
-                (buffer, |value: f32| {
-                    (value * inverse).round_ties_even() as i16
-                }),
-            );
+    match scales {
+        None => load_as(place, input, (first, span), (buffer, |value| value)),
+        Some(scales) => {
+            let inverse = scales.scale.recip();
+            let [low, high] = scales.range.map(f32::from);
+            let integer = |value: f32| rounded((value * inverse).clamp(low, high));
+            load_as(place, input, (first, span), (buffer, integer));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     super::{convolution::Folded, isa::Isa, scratch::Buffer},
+    integers::Integers,
     product::{Finish, Residual},
     scales::Scales,
 };
@@ -45,6 +46,22 @@ impl Destination<'_> {
         match self {
             Self::Shorts(shorts) => Destination::Shorts(&mut shorts[start..start + len]),
             Self::Floats(floats) => Destination::Floats(&mut floats[start..start + len]),
+        }
+    }
+
+    /// Writes a vector of finished values, rounded where they become integers.
+    ///
+    /// # Safety
+    /// There is room for LANES numbers at `at`.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: Integers>(&mut self, simd: S, values: S::Vector, at: usize) {
+        debug_assert!(at + S::LANES <= self.len());
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::Shorts(shorts) => simd.store_rounded(values, shorts.as_mut_ptr().add(at)),
+                Self::Floats(floats) => simd.store_raw(values, floats.as_mut_ptr().add(at)),
+            }
         }
     }
 

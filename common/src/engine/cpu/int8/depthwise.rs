@@ -170,13 +170,7 @@ unsafe fn pixels<S: Integers, const K: usize, const STRIDE: usize, const P: usiz
         for (p, sum) in sums.iter().enumerate() {
             let value = simd.clamp(simd.scale_add(*sum, scale, bias), low, high);
             // SAFETY: as above.
-            unsafe {
-                let at = (x + p) * pitch + channel;
-                match &mut row.output {
-                    Destination::Shorts(to) => simd.store_rounded(value, to.as_mut_ptr().add(at)),
-                    Destination::Floats(to) => simd.store_raw(value, to.as_mut_ptr().add(at)),
-                }
-            }
+            unsafe { row.output.store(simd, value, (x + p) * pitch + channel) };
         }
         channel += S::LANES;
     }

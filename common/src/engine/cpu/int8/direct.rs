@@ -169,6 +169,7 @@ impl Direct {
     }
 
     fn multiply(&self, input: Values<'_>, operands: &mut Operands<'_>, rows: Range<usize>) {
+        let len = operands.output.len();
         for first in rows.clone().step_by(self.block_rows) {
             let block = first..rows.end.min(first + self.block_rows);
             for panel in self.panels.iter(0) {
@@ -181,10 +182,7 @@ impl Direct {
                     segments: self.segments,
                     panel,
                     starts: self.starts.view(),
-                    output: match &mut operands.output {
-                        Destination::Shorts(shorts) => Output::Shorts(finish, shorts),
-                        Destination::Floats(floats) => Output::Floats(finish, floats),
-                    },
+                    output: Output::Finished(finish, operands.output.part(0, len)),
                     output_offsets: &self.output[block.clone()],
                 };
                 product.run(self.isa);

@@ -12,8 +12,16 @@ use std::arch::x86_64::*;
 use super::super::vector::{Avx2, Avx512};
 use super::super::vector::{Four, Portable, Simd};
 
-/// 3·2²²: added to and taken from a float, it leaves an integer.
+/// 3·2²²: a float that this was added to has an integer in its mantissa.
 const ROUNDING: f32 = 12_582_912.0;
+
+/// The integer nearest to `value`, which is within ±32767; ties to even.
+#[inline(always)]
+pub(in super::super) fn rounded(value: f32) -> i16 {
+    // `round_ties_even` is a call into the C library where the instruction is
+    // not part of the baseline.
+    (value + ROUNDING).to_bits() as i16
+}
 
 /// Arithmetic on vectors of [`Simd::LANES`] 32-bit and twice as many 16-bit
 /// integers.
@@ -193,9 +201,8 @@ impl Integers for Portable {
     #[inline(always)]
     unsafe fn store_rounded(self, floats: Four, to: *mut i16) {
         let mut shorts = [0; 4];
-        for lane in 0..4 {
-            // The mantissa's low bits are the integer.
-            shorts[lane] = (floats.0[lane] + ROUNDING).to_bits() as i16;
+        for (short, value) in shorts.iter_mut().zip(floats.0) {
+            *short = rounded(value);
         }
         // SAFETY: the caller's promise.
         unsafe { to.cast::<[i16; 4]>().write(shorts) }

@@ -41,7 +41,7 @@ impl Lowering<'_> {
         if conv.groups > 1 {
             Work::Depthwise(Depthwise::new(&quantised, site))
         } else if winograd::suits(conv) {
-            Work::Winograd(Winograd::new(&quantised, site))
+            Work::Winograd(Box::new(Winograd::new(&quantised, site)))
         } else {
             let width = width(operation, &quantised);
             let width = if site.isa.has_vnni() {
@@ -49,7 +49,7 @@ impl Lowering<'_> {
             } else {
                 width.by_pairs()
             };
-            Work::Direct(Direct::new(&quantised, site, width))
+            Work::Direct(Box::new(Direct::new(&quantised, site, width)))
         }
     }
 

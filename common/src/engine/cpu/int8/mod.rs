@@ -44,7 +44,7 @@ pub use ranges::{RangeFinder, Ranges, ValueRange};
 
 pub(super) use self::{
     convolution::{Destination, Operands},
-    integers::Integers,
+    integers::{Integers, rounded},
     scales::{Quantisation, Scales},
     work::Work,
 };

@@ -6,6 +6,7 @@
 
 use super::{
     super::{isa::Isa, kernel::Segments},
+    convolution::Destination,
     pack::{Dots, Panel},
     tile::Tiles,
 };
@@ -69,10 +70,8 @@ pub(super) struct Finish<'a> {
 pub(super) enum Output<'a> {
     /// Sums as they are.
     Words(&'a mut [i32]),
-    /// Finished and rounded.
-    Shorts(Finish<'a>, &'a mut [i16]),
-    /// Finished.
-    Floats(Finish<'a>, &'a mut [f32]),
+    /// Finished values.
+    Finished(Finish<'a>, Destination<'a>),
 }
 
 /// `output[row] = input[row] · weights` for the channels of one panel.
@@ -120,8 +119,7 @@ impl Product<'_> {
         assert_reach(self.input_offsets, self.segments.reach(), self.input.len());
         let (finish, len) = match &self.output {
             Output::Words(output) => (None, output.len()),
-            Output::Shorts(finish, output) => (Some(finish), output.len()),
-            Output::Floats(finish, output) => (Some(finish), output.len()),
+            Output::Finished(finish, output) => (Some(finish), output.len()),
         };
         assert_reach(self.output_offsets, end, len);
         if let Some(finish) = finish {

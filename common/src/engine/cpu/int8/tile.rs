@@ -3,6 +3,7 @@
 
 use super::{
     super::{isa::IntegerTask, scratch::LINE},
+    convolution::Destination,
     integers::Integers,
     pack::Dots,
     product::{Finish, Output, Product},
@@ -21,12 +22,22 @@ pub(super) struct Tiles<'a, 'b, const R: usize, const V: usize> {
 impl<const R: usize, const V: usize> IntegerTask for Tiles<'_, '_, R, V> {
     #[inline(always)]
     fn run<S: Integers>(self, simd: S) {
+        match self.product.input.dots() {
+            Dots::Pairs => self.run_dots::<S, Pairs>(simd),
+            Dots::Quads => self.run_dots::<S, Quads>(simd),
+        }
+    }
+}
+
+impl<const R: usize, const V: usize> Tiles<'_, '_, R, V> {
+    #[inline(always)]
+    fn run_dots<S: Integers, D: Dot>(self, simd: S) {
         let mut row = self.first;
         while row + R <= self.end {
             // SAFETY: `Product::check` has passed: every row's segments,
             // output and residual lie in their buffers, and weights, starts
             // and scales hold a panel.
-            unsafe { tile::<S, R, V>(simd, self.product, row) };
+            unsafe { tile::<S, D, R, V>(simd, self.product, row) };
             row += R;
         }
     }
@@ -35,14 +46,13 @@ impl<const R: usize, const V: usize> IntegerTask for Tiles<'_, '_, R, V> {
 /// # Safety
 /// `Product::check` has passed, and `row + R` rows exist.
 #[inline(always)]
-unsafe fn tile<S: Integers, const R: usize, const V: usize>(
+unsafe fn tile<S: Integers, D: Dot, const R: usize, const V: usize>(
     simd: S,
     product: &mut Product<'_>,
     row: usize,
 ) {
-    let dots = product.input.dots();
     // Bytes of an element.
-    let element = 4 / dots.terms();
+    let element = 4 / D::TERMS;
     let panel = &product.panel;
     let mut sums = [[simd.splat_words(0); V]; R];
     let mut input = [std::ptr::null(); R];
@@ -60,7 +70,7 @@ unsafe fn tile<S: Integers, const R: usize, const V: usize>(
             let offset = *product.input_offsets.get_unchecked(row + r) as usize;
             *input = product.input.as_ptr().add(offset * element);
         }
-        let groups = product.segments.length / dots.terms();
+        let groups = product.segments.length / D::TERMS;
         if groups * product.segments.count >= LONG_SUM {
             prefetch_output::<S, R, V>(simd, product, row);
         }
@@ -69,14 +79,7 @@ unsafe fn tile<S: Integers, const R: usize, const V: usize>(
             later: later_weights(panel.words, row / R),
         };
         for _ in 0..product.segments.count {
-            match dots {
-                Dots::Pairs => {
-                    accumulate::<S, Pairs, R, V>(simd, &mut sums, &input, (&mut weights, groups));
-                }
-                Dots::Quads => {
-                    accumulate::<S, Quads, R, V>(simd, &mut sums, &input, (&mut weights, groups));
-                }
-            }
+            accumulate::<S, D, R, V>(simd, &mut sums, &input, (&mut weights, groups));
             for input in &mut input {
                 *input = input.wrapping_add(product.segments.pitch * element);
             }
@@ -106,13 +109,9 @@ unsafe fn write<S: Integers, const R: usize, const V: usize>(
                     Output::Words(words) => {
                         simd.store_words(*sum, words.as_mut_ptr().add(offset + lane));
                     }
-                    Output::Shorts(finish, shorts) => {
+                    Output::Finished(finish, destination) => {
                         let value = finished(simd, finish, *sum, (row + r, channel + lane));
-                        simd.store_rounded(value, shorts.as_mut_ptr().add(offset + lane));
-                    }
-                    Output::Floats(finish, floats) => {
-                        let value = finished(simd, finish, *sum, (row + r, channel + lane));
-                        simd.store_raw(value, floats.as_mut_ptr().add(offset + lane));
+                        destination.store(simd, value, offset + lane);
                     }
                 }
             }
@@ -156,8 +155,8 @@ unsafe fn prefetch_output<S: Integers, const R: usize, const V: usize>(
 ) {
     let (start, element) = match &product.output {
         Output::Words(words) => (words.as_ptr().cast::<u8>(), 4),
-        Output::Shorts(_, shorts) => (shorts.as_ptr().cast(), 2),
-        Output::Floats(_, floats) => (floats.as_ptr().cast(), 4),
+        Output::Finished(_, Destination::Shorts(shorts)) => (shorts.as_ptr().cast(), 2),
+        Output::Finished(_, Destination::Floats(floats)) => (floats.as_ptr().cast(), 4),
     };
     for r in 0..R {
         // SAFETY: the caller's promise.
@@ -187,12 +186,17 @@ fn later_weights(words: &[i32], tile: usize) -> *const i32 {
 
 /// The product of two words.
 trait Dot {
+    /// Terms in a word.
+    const TERMS: usize;
+
     fn dot<S: Integers>(simd: S, sum: S::Words, a: S::Words, b: S::Words) -> S::Words;
 }
 
 struct Pairs;
 
 impl Dot for Pairs {
+    const TERMS: usize = 2;
+
     #[inline(always)]
     fn dot<S: Integers>(simd: S, sum: S::Words, a: S::Words, b: S::Words) -> S::Words {
         simd.dot_pairs(sum, a, b)
@@ -202,6 +206,8 @@ impl Dot for Pairs {
 struct Quads;
 
 impl Dot for Quads {
+    const TERMS: usize = 4;
+
     #[inline(always)]
     fn dot<S: Integers>(simd: S, sum: S::Words, a: S::Words, b: S::Words) -> S::Words {
         simd.dot_quads(sum, a, b)

@@ -254,14 +254,7 @@ impl OutputTransform<'_> {
                 let value = simd.clamp(value, low, high);
                 let at = y * self.row_pitch + pixel;
                 // SAFETY: as above.
-                unsafe {
-                    match &mut self.target {
-                        Destination::Shorts(to) => {
-                            simd.store_rounded(value, to.as_mut_ptr().add(at))
-                        }
-                        Destination::Floats(to) => simd.store_raw(value, to.as_mut_ptr().add(at)),
-                    }
-                }
+                unsafe { self.target.store(simd, value, at) };
             }
         }
     }

@@ -12,8 +12,8 @@ use super::{
 
 /// What a step on integers computes.
 pub(in super::super) enum Work {
-    Direct(Direct),
-    Winograd(Winograd),
+    Direct(Box<Direct>),
+    Winograd(Box<Winograd>),
     Depthwise(Depthwise),
     Strip(Box<Strip<Parts>>),
     MaxPool(MaxPool),

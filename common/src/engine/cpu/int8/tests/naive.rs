@@ -132,7 +132,7 @@ fn finished(
     let values = sums.into_iter().enumerate().map(|(at, sum)| {
         let mut value = sum + (f64::from(folded.bias[at / plane]) / unit) as f32;
         if let Some(residual) = residual {
-            value = f32::from(residual[at]) * addend + value;
+            value += f32::from(residual[at]) * addend;
         }
         value
     });
