@@ -36,6 +36,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// List the known backbones.
     Backbones(BackbonesArgs),
+    /// Measure how many images a second this machine takes.
+    Bench(Box<BenchArgs>),
 }
 
 /// `extract run`
@@ -200,6 +202,61 @@ pub struct BackbonesArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// `extract bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Images to measure with, as for `extract run` [default: photos of
+    /// 500×375 pixels that are made on the spot].
+    pub source: Option<PathBuf>,
+    /// Which network; see `extract backbones`.
+    #[arg(long, default_value = DEFAULT_BACKBONE)]
+    pub backbone: String,
+    /// Its weights [default: the embedded ones, or random ones: speed does not
+    /// depend on them].
+    #[arg(long)]
+    pub weights: Option<WeightSource>,
+    /// What to measure.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "decode,backbone,whole"
+    )]
+    pub stage: Vec<StageArg>,
+    /// Arithmetics of the backbone, one after the other.
+    #[arg(long, value_delimiter = ',', default_value = "f32")]
+    pub precision: Vec<Precision>,
+    /// auto, cpu, or cuda:N.
+    #[arg(long, default_value_t)]
+    pub device: DeviceChoice,
+    /// Worker threads, 1 to 1024 [default: all cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Time for each measurement, in seconds.
+    #[arg(long, default_value_t = DEFAULT_BENCH_SECONDS, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+    /// Preprocessing and decoding.
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--stage`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StageArg {
+    /// From the bytes of a file to the normalised tensor.
+    Decode,
+    /// From the tensor to the features.
+    Backbone,
+    /// From the bytes of a file to the features.
+    Whole,
+}
+
+/// Time for each measurement of `extract bench`, in seconds.
+pub const DEFAULT_BENCH_SECONDS: u32 = 5;
 
 const _: () = assert!(
     DEFAULT_PART_ROWS == 1024,

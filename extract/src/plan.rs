@@ -1,5 +1,7 @@
 //! `extract run`'s options, checked: nothing past this module sees a clap type.
 
+mod bench;
+
 use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr, thread};
 
 use anyhow::Result;
@@ -11,6 +13,8 @@ use common::{
     image::{DecodeOptions, Preprocess, Resize},
     progress::Verbosity,
 };
+
+pub use bench::BenchPlan;
 
 use crate::{
     cli::{DtypeArg, FormatArg, ImageArgs, RunArgs},
@@ -147,7 +151,6 @@ impl RunPlan {
         let mut seen = std::collections::HashSet::new();
         layers.retain(|layer| seen.insert(layer.clone()));
         let (shard, shard_origin) = shard::resolve(args.shard, |name| std::env::var(name).ok())?;
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
             source: args.source,
             out: args.out,
@@ -156,11 +159,7 @@ impl RunPlan {
                 weights: args.weights,
                 layers,
                 preprocess: preprocess(entry.preprocess(), &args.image)?,
-                decode: DecodeOptions {
-                    exif: args.image.exif,
-                    mode: args.image.decode,
-                    max_pixels: args.image.max_pixels,
-                },
+                decode: decode(&args.image),
                 device: args.device,
                 precision: args.precision,
                 calibration: None,
@@ -187,7 +186,7 @@ impl RunPlan {
             max_rejects: args.max_rejects,
             shard,
             shard_origin,
-            threads: args.threads.map_or(cores, usize::from),
+            threads: threads(args.threads),
             verbosity: if args.quiet {
                 Verbosity::Quiet
             } else {
@@ -199,6 +198,20 @@ impl RunPlan {
                 Summary::Text
             },
         })
+    }
+}
+
+/// The threads asked for, else one a core.
+fn threads(asked: Option<u16>) -> usize {
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    asked.map_or_else(cores, usize::from)
+}
+
+fn decode(args: &ImageArgs) -> DecodeOptions {
+    DecodeOptions {
+        exif: args.exif,
+        mode: args.decode,
+        max_pixels: args.max_pixels,
     }
 }
 

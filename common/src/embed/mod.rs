@@ -43,6 +43,8 @@ pub enum WeightSource {
     File(PathBuf),
     /// A file on the Hugging Face Hub.
     Hub(HubFile),
+    /// Made up, for measurements of speed: features mean nothing.
+    Random,
 }
 
 impl FromStr for WeightSource {
@@ -224,12 +226,28 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// When the device fails.
     pub fn forward(&mut self) -> Result<Vec<Vec<f32>>, EngineError> {
-        let images = std::mem::take(&mut self.images);
-        if images == 0 {
+        let features = self.run();
+        self.clear();
+        features
+    }
+
+    /// Runs the backbone on the batch and keeps it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run(&self) -> Result<Vec<Vec<f32>>, EngineError> {
+        if self.images == 0 {
             return Ok(vec![Vec::new(); self.embedder.layers().len()]);
         }
-        let pixels = &self.pixels[..images * self.image_len];
-        self.embedder.executor.forward_as_laid_out(pixels, images)
+        let pixels = &self.pixels[..self.images * self.image_len];
+        self.embedder
+            .executor
+            .forward_as_laid_out(pixels, self.images)
+    }
+
+    /// Forgets the batch.
+    pub fn clear(&mut self) {
+        self.images = 0;
     }
 }
 
@@ -271,6 +289,10 @@ fn load_parameters(options: &EmbedderOptions) -> Result<Loaded, EmbedderError> {
     match (&options.weights, entry.embedded) {
         (Some(WeightSource::File(path)), _) => Ok(entry.load_file(path)?),
         (Some(WeightSource::Hub(file)), _) => Ok(entry.load_file(&file.fetch(Progress::Bar)?)?),
+        (Some(WeightSource::Random), _) => Ok(Loaded {
+            parameters: Parameters::synthetic(&entry.network()),
+            prefix: String::new(),
+        }),
         (None, Some(bytes)) => Ok(entry.load_embedded(bytes)?),
         (None, None) => Err(EmbedderError::WeightsNeeded {
             name: entry.name,

@@ -1,6 +1,7 @@
 //! The subcommands: each takes checked values and prints its result.
 
 mod backbones;
+mod bench;
 mod calibrate;
 mod run;
 mod status;
@@ -14,7 +15,7 @@ use common::exit::Exit;
 use crate::{
     cli::{Cli, Command},
     pipeline::RunError,
-    plan::RunPlan,
+    plan::{BenchPlan, RunPlan},
     shard::ShardError,
 };
 
@@ -25,6 +26,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Status(args) => status::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Backbones(args) => backbones::run(&args),
+        Command::Bench(args) => bench::run(&BenchPlan::new(*args)?),
     }
 }
 
@@ -36,7 +38,7 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
     if error.is::<run::NothingUsable>() {
         return Some(Exit::Rejects);
     }
-    if error.is::<calibrate::TooMuchDrift>() {
+    if error.is::<calibrate::TooMuchDrift>() || error.is::<bench::NoImages>() {
         return Some(Exit::Input);
     }
     error.is::<ShardError>().then_some(Exit::Usage)

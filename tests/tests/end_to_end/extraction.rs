@@ -204,3 +204,31 @@ fn rows(reader: &CacheReader, layer: &str) -> Vec<Vec<f32>> {
     }
     rows
 }
+
+#[test]
+fn bench_measures_every_stage_and_precision() {
+    let bench = Workbench::new();
+    let options = "--stage decode,backbone --precision f32,int8 --threads 2 --seconds 1 --json";
+    let arguments: Vec<_> = ["bench"].into_iter().chain(options.split(' ')).collect();
+    let report = json(&bench.extract(&arguments).exited(0).stdout);
+    let results = report["results"].as_array().unwrap();
+    let named: Vec<_> = results
+        .iter()
+        .map(|row| (row["stage"].as_str(), row["precision"].as_str()))
+        .collect();
+    let expected = [
+        (Some("decode"), None),
+        (Some("backbone"), Some("f32")),
+        (Some("backbone"), Some("int8")),
+    ];
+    assert_eq!(named, expected);
+    for row in results {
+        assert!(row["images_per_second"].as_f64().unwrap() > 0.0, "{row}");
+    }
+
+    fs::create_dir(bench.path("empty")).unwrap();
+    bench
+        .extract(&["bench", "empty"])
+        .exited(3)
+        .saying(&["empty"]);
+}
