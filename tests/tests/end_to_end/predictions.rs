@@ -32,7 +32,9 @@ fn from_cache(bench: &Workbench) -> BTreeMap<String, Ranking> {
         for row in 0..batch.rows() {
             batch.copy_row(row, &mut features);
             let powers = head.logits(&features).into_iter();
-            let powers: Vec<f64> = powers.map(|logit| f64::from(logit).exp()).collect();
+            let powers: Vec<f64> = powers
+                .map(|logit| (f64::from(logit) / record.temperature).exp())
+                .collect();
             let sum: f64 = powers.iter().sum();
             let shares = powers.iter().map(|power| power / sum);
             let mut ranking: Ranking = record.classes.iter().cloned().zip(shares).collect();
