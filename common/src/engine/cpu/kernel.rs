@@ -139,7 +139,8 @@ impl Product<'_> {
     }
 }
 
-fn assert_reach(offsets: &[u32], reach: usize, len: usize) {
+/// Refuses rows that touch anything behind a buffer of `len` numbers.
+pub(super) fn assert_reach(offsets: &[u32], reach: usize, len: usize) {
     let last = offsets.iter().copied().max().unwrap_or(0) as usize;
     assert!(
         last + reach <= len,

@@ -37,7 +37,7 @@ impl Panels {
             channels,
             lanes,
         };
-        let spans: Vec<_> = panels.spans().collect();
+        let spans: Vec<_> = spans(panels.channels, panels.lanes).collect();
         let packed = panels.weights.as_mut_slice().chunks_exact_mut(matrix_len);
         for (matrix, mut rest) in packed.enumerate() {
             for (first, vectors) in &spans {
@@ -62,7 +62,7 @@ impl Panels {
         clamp: [f32; 2],
     ) -> impl Iterator<Item = Panel<'a>> {
         let matrix_len = self.terms * self.channels.next_multiple_of(self.lanes);
-        self.spans().map(move |(channel, vectors)| {
+        spans(self.channels, self.lanes).map(move |(channel, vectors)| {
             let width = vectors * self.lanes;
             let start = matrix * matrix_len + channel * self.terms;
             Panel {
@@ -74,15 +74,15 @@ impl Panels {
             }
         })
     }
+}
 
-    /// First channel and number of vectors of every panel.
-    fn spans(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let vectors = self.channels.div_ceil(self.lanes);
-        let lanes = self.lanes;
-        (0..vectors)
-            .step_by(2)
-            .map(move |first| (first * lanes, (vectors - first).min(2)))
-    }
+/// First channel and number of vectors of every panel that `channels` are cut
+/// into.
+pub(super) fn spans(channels: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
+    let vectors = channels.div_ceil(lanes);
+    (0..vectors)
+        .step_by(2)
+        .map(move |first| (first * lanes, (vectors - first).min(2)))
 }
 
 /// `bias` with zeros up to whole vectors.

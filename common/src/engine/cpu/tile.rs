@@ -161,7 +161,7 @@ struct Weights {
 /// The quarter of the panel behind `weights` that is the tile's to prefetch:
 /// fetching it while this one is at work hides the way from memory.
 #[inline(always)]
-fn later_weights(weights: &[f32], tile: usize) -> *const f32 {
+pub(super) fn later_weights<T>(weights: &[T], tile: usize) -> *const T {
     let panel = weights.len();
     weights
         .as_ptr()

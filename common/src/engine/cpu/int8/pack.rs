@@ -2,7 +2,11 @@
 //! [`super::super::pack`], with two 16-bit or four 8-bit terms of a channel in
 //! one word.
 
-use super::super::{isa::Isa, pack::Sizes, scratch::Buffer};
+use super::super::{
+    isa::Isa,
+    pack::{Sizes, spans},
+    scratch::Buffer,
+};
 
 /// How many terms share a word, and so the width of both factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +69,7 @@ impl Panels {
             lanes: isa.lanes(),
         };
         panels.words = Buffer::zeroed(sizes.matrices * panels.matrix_len());
-        let spans: Vec<_> = panels.spans().collect();
+        let spans: Vec<_> = spans(panels.channels, panels.lanes).collect();
         let mut rest = panels.words.view_mut::<i32>();
         for matrix in 0..sizes.matrices {
             for (first, vectors) in &spans {
@@ -90,7 +94,7 @@ impl Panels {
 
     /// The panels of a matrix.
     pub(super) fn iter(&self, matrix: usize) -> impl Iterator<Item = Panel<'_>> {
-        self.spans().map(move |(channel, vectors)| {
+        spans(self.channels, self.lanes).map(move |(channel, vectors)| {
             let start = matrix * self.matrix_len() + channel * self.groups;
             let len = vectors * self.lanes * self.groups;
             Panel {
@@ -103,14 +107,5 @@ impl Panels {
 
     fn matrix_len(&self) -> usize {
         self.groups * self.channels.next_multiple_of(self.lanes)
-    }
-
-    /// First channel and number of vectors of every panel.
-    fn spans(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let vectors = self.channels.div_ceil(self.lanes);
-        let lanes = self.lanes;
-        (0..vectors)
-            .step_by(2)
-            .map(move |first| (first * lanes, (vectors - first).min(2)))
     }
 }

@@ -5,7 +5,10 @@
 //! to the next layer's integers.
 
 use super::{
-    super::{isa::Isa, kernel::Segments},
+    super::{
+        isa::Isa,
+        kernel::{Segments, assert_reach},
+    },
     convolution::Destination,
     pack::{Dots, Panel},
     tile::Tiles,
@@ -148,13 +151,4 @@ impl Product<'_> {
         }
         tiles!(14, 12, 6, 3, 2, 1);
     }
-}
-
-fn assert_reach(offsets: &[u32], reach: usize, len: usize) {
-    let last = offsets.iter().copied().max().unwrap_or(0) as usize;
-    assert!(
-        last + reach <= len,
-        "rows end at {}, the buffer at {len}",
-        last + reach
-    );
 }

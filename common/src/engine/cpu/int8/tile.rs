@@ -2,7 +2,7 @@
 //! sums in registers.
 
 use super::{
-    super::{isa::IntegerTask, scratch::LINE},
+    super::{isa::IntegerTask, scratch::LINE, tile::later_weights},
     convolution::Destination,
     integers::Integers,
     pack::Dots,
@@ -175,13 +175,6 @@ struct Weights {
     next: *const i32,
     /// What to bring closer meanwhile: the panel behind this one.
     later: *const i32,
-}
-
-/// The quarter of the panel behind `words` that is the tile's to prefetch.
-#[inline(always)]
-fn later_weights(words: &[i32], tile: usize) -> *const i32 {
-    let panel = words.len();
-    words.as_ptr().wrapping_add(panel + tile % 4 * (panel / 4))
 }
 
 /// The product of two words.
