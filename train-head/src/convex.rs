@@ -7,7 +7,7 @@ use common::{
     exit::Exit,
     head::{
         BLOCK_ROWS, Block, Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Rows,
-        Sampling, Tally, TrainingRecord,
+        Sampling, TrainingRecord,
         logistic::{self, Continue, fit_path},
         ridge::Ridge,
     },
@@ -17,7 +17,6 @@ use common::{
 use crate::{
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, class_weights, normalisation},
-    judge::Judge,
     monitor::Monitor,
     plan::ConvexSolver,
 };
@@ -163,15 +162,9 @@ impl<'a> Path<'a> {
     }
 
     fn judge(&mut self, candidate: Candidate) -> Result<(), Failure> {
-        let judge = Judge {
-            dataset: self.task.dataset,
-            head: &candidate.head,
-            fitted: self.fitted,
-            rows: &self.task.partition.validation,
-        };
-        let scaling = judge.temperature().or_exit(Exit::Failure)?;
-        let mut tally = Tally::new(candidate.head.classes());
-        judge.visit(|logits, labels| tally.add(logits, labels));
+        let validation = &self.task.partition.validation;
+        let judge = self.task.judge(&candidate.head, self.fitted, validation);
+        let (tally, scaling) = judge.tally_and_temperature().or_exit(Exit::Failure)?;
         let point = PathPoint {
             value: candidate.value,
             validation_nll: scaling.nll,

@@ -10,7 +10,7 @@ use std::{io, time::Instant};
 
 use common::{
     exit::Exit,
-    head::{Fitted, Head, HeadKind, LossSum, Moments, Normalisation, Tally},
+    head::{Fitted, Head, HeadKind, LossSum, Moments, Normalisation},
     interrupt::Interrupt,
     random,
 };
@@ -34,6 +34,23 @@ pub(crate) struct Task<'a> {
     pub(crate) classes: usize,
     pub(crate) head: HeadKind,
     pub(crate) settings: &'a Settings,
+}
+
+impl Task<'_> {
+    /// `head` on `rows` of the dataset, normalised by `fitted` first.
+    pub(crate) fn judge<'b>(
+        &'b self,
+        head: &'b Head,
+        fitted: &'b Fitted,
+        rows: &'b [u32],
+    ) -> Judge<'b> {
+        Judge {
+            dataset: self.dataset,
+            head,
+            fitted,
+            rows,
+        }
+    }
 }
 
 /// A finished training.
@@ -80,12 +97,9 @@ pub(crate) fn fit(task: &Task, monitor: &mut Monitor, stop: &Interrupt) -> io::R
     for epoch in 1..=settings.epochs {
         let start = Instant::now();
         let training = run_epoch(task, &mut trainer, &fitted, epoch);
-        let validation = evaluate(
-            task.dataset,
-            trainer.head(),
-            &fitted,
-            &task.partition.validation,
-        );
+        let validation = task
+            .judge(trainer.head(), &fitted, &task.partition.validation)
+            .tally();
         let losses = [training.loss.mean(), validation.loss()];
         if !(losses.iter().all(|loss| loss.is_finite()) && trainer.head().is_finite()) {
             outcome.ending = Ending::NonFinite { epoch };
@@ -187,19 +201,6 @@ fn run_epoch(task: &Task, trainer: &mut Trainer, fitted: &Fitted, epoch: u32) ->
         }
     }
     sums
-}
-
-/// Counts `rows` of a dataset under `head`, which sees features normalised by `fitted`.
-pub(crate) fn evaluate(dataset: &Dataset, head: &Head, fitted: &Fitted, rows: &[u32]) -> Tally {
-    let mut tally = Tally::new(head.classes());
-    let judge = Judge {
-        dataset,
-        head,
-        fitted,
-        rows,
-    };
-    judge.visit(|logits, labels| tally.add(logits, labels));
-    tally
 }
 
 /// The normalisation that the settings ask for, fitted on the training rows.

@@ -1,7 +1,7 @@
 //! A head and the rows that judge it.
 
 use common::head::{
-    Fitted, Head, Pass,
+    Fitted, Head, Pass, Tally,
     statistics::{Scaling, Temperature, TemperatureError},
 };
 
@@ -34,10 +34,21 @@ impl Judge<'_> {
         }
     }
 
-    /// The temperature that fits the rows best.
-    pub(crate) fn temperature(&self) -> Result<Scaling, TemperatureError> {
-        let mut temperature = Temperature::new(self.head.classes());
-        self.visit(|logits, labels| temperature.add(logits, labels));
-        temperature.fit()
+    /// Counts the rows.
+    pub(crate) fn tally(&self) -> Tally {
+        let mut tally = Tally::new(self.head.classes());
+        self.visit(|logits, labels| tally.add(logits, labels));
+        tally
+    }
+
+    /// Counts the rows, and finds the temperature that fits them best.
+    pub(crate) fn tally_and_temperature(&self) -> Result<(Tally, Scaling), TemperatureError> {
+        let classes = self.head.classes();
+        let (mut tally, mut temperature) = (Tally::new(classes), Temperature::new(classes));
+        self.visit(|logits, labels| {
+            tally.add(logits, labels);
+            temperature.add(logits, labels);
+        });
+        Ok((tally, temperature.fit()?))
     }
 }

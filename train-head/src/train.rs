@@ -6,7 +6,8 @@ use common::{
     cache::{CacheReader, Layer},
     exit::Exit,
     head::{
-        Bundle, FORMAT_VERSION, Fitted, Head, Normalisation, RunRecord, SplitRecord, TrainingRecord,
+        Bundle, FORMAT_VERSION, Fitted, Normalisation, RunRecord, SplitRecord, Tally,
+        TrainingRecord,
     },
     interrupt::Interrupt,
     progress::warn,
@@ -16,7 +17,7 @@ use crate::{
     convex,
     dataset::{Dataset, choose_layer},
     failure::{Failure, OrExit},
-    fit::{Best, Ending, Outcome, Task, evaluate, fit},
+    fit::{Best, Ending, Outcome, Task, fit},
     judge::Judge,
     monitor::Monitor,
     plan::{Existing, TrainPlan},
@@ -166,20 +167,17 @@ fn bundle(
         let message = "the head is not finite once the standardisation is folded in (use another --normalise)";
         return Err(Failure::new(Exit::Failure, message));
     }
-    let judge = |rows: &[u32], origin: &str| judge(task, (&head, &rest), rows, origin);
-    let train = judge(&task.partition.train, "source");
+    let on_training = task.judge(&head, &rest, &task.partition.train);
+    let on_validation = task.judge(&head, &rest, &task.partition.validation);
+    let train = split_record(&on_training, "source", &on_training.tally());
     let origin = match task.partition.origin {
         Origin::Source => "source",
         Origin::Drawn => "drawn",
     };
-    let validation = judge(&task.partition.validation, origin);
-    let on_validation = Judge {
-        dataset: task.dataset,
-        head: &head,
-        fitted: &rest,
-        rows: &task.partition.validation,
-    };
-    let scaling = on_validation.temperature().or_exit(Exit::Failure)?;
+    let (tally, scaling) = on_validation
+        .tally_and_temperature()
+        .or_exit(Exit::Failure)?;
+    let validation = split_record(&on_validation, origin, &tally);
     let record = RunRecord {
         format_version: FORMAT_VERSION,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -210,11 +208,12 @@ fn bundle(
     Ok(Bundle { head, record })
 }
 
-fn judge(task: &Task, (head, rest): (&Head, &Fitted), rows: &[u32], origin: &str) -> SplitRecord {
+fn split_record(judge: &Judge, origin: &str, tally: &Tally) -> SplitRecord {
+    let classes = judge.head.classes();
     SplitRecord {
         origin: origin.to_owned(),
-        class_rows: task.dataset.class_rows(rows, task.classes),
-        metrics: evaluate(task.dataset, head, rest, rows).finish(),
+        class_rows: judge.dataset.class_rows(judge.rows, classes),
+        metrics: tally.finish(),
     }
 }
 
