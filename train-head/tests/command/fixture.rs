@@ -155,6 +155,13 @@ impl Place {
         command
     }
 
+    /// Runs `line` on `threads` threads, to a good end.
+    pub(crate) fn run_on(&self, threads: &str, line: &str) {
+        let mut command = self.command(line);
+        let status = command.env("RAYON_NUM_THREADS", threads).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Runs `line` and checks how it ends.
     pub(crate) fn run(&self, line: &str, expected: Exit) -> Said {
         let output = self.command(line).output().unwrap();

@@ -53,12 +53,7 @@ fn same_seed_gives_the_same_bytes_with_any_number_of_threads() {
     let place = Place::with(&Recipe::usual());
     let options = "--epochs 5 --dropout 0.2 --normalise standardise --quiet";
     for (out, threads) in [("a", "1"), ("b", "1"), ("c", "3")] {
-        let line = format!("mlp @cache --out @{out} {options}");
-        let status = place
-            .command(&line)
-            .env("RAYON_NUM_THREADS", threads)
-            .status();
-        assert!(status.unwrap().success());
+        place.run_on(threads, &format!("mlp @cache --out @{out} {options}"));
     }
     let first = place.read("a/head.safetensors");
     assert!(first == place.read("b/head.safetensors"));

@@ -69,11 +69,7 @@ fn solvers_give_the_same_bytes_with_any_number_of_threads_and_from_any_format() 
         ] {
             let line =
                 format!("linear @{cache} --out @{out} --overwrite --solver {solver} --quiet");
-            let status = place
-                .command(&line)
-                .env("RAYON_NUM_THREADS", threads)
-                .status();
-            assert!(status.unwrap().success());
+            place.run_on(threads, &line);
         }
         let first = place.read("a/head.safetensors");
         assert!(first == place.read("b/head.safetensors"), "{solver}");
