@@ -14,7 +14,7 @@ use common::{
     progress::Verbosity,
 };
 
-pub use bench::BenchPlan;
+pub use bench::{BenchPlan, Stage};
 
 use crate::{
     cli::{DtypeArg, FormatArg, ImageArgs, RunArgs},

@@ -28,10 +28,7 @@ use common::{
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{
-    cli::StageArg,
-    plan::{BenchPlan, Summary},
-};
+use crate::plan::{BenchPlan, Stage, Summary};
 
 /// One measurement.
 #[derive(Serialize)]
@@ -52,7 +49,7 @@ pub(super) fn run(plan: &BenchPlan) -> Result<Exit> {
         device = embedder.device_name();
         for stage in &plan.stages {
             // Decoding is the same for every precision.
-            if *stage == StageArg::Decode && round > 0 {
+            if *stage == Stage::Decode && round > 0 {
                 continue;
             }
             interrupt.check()?;
@@ -63,8 +60,8 @@ pub(super) fn run(plan: &BenchPlan) -> Result<Exit> {
                 duration: plan.duration,
             };
             measured.push(Measured {
-                stage: name(*stage),
-                precision: (*stage != StageArg::Decode).then_some(precision.as_str()),
+                stage: stage.as_str(),
+                precision: (*stage != Stage::Decode).then_some(precision.as_str()),
                 images_per_second: bench.measure(plan.threads)?,
             });
         }
@@ -93,7 +90,7 @@ fn load(plan: &BenchPlan, precision: Precision, files: &[Vec<u8>]) -> Result<Emb
 struct Bench<'a> {
     embedder: &'a Embedder,
     files: &'a [Vec<u8>],
-    stage: StageArg,
+    stage: Stage,
     duration: Duration,
 }
 
@@ -128,7 +125,7 @@ impl Bench<'_> {
         let warm = self.embedder.worker().map_err(anyhow::Error::from);
         let warm = warm.and_then(|mut worker| {
             self.fill(&mut worker, &mut next)?;
-            worker.run()?;
+            self.step(&mut worker, &mut next)?;
             Ok(worker)
         });
         ready.wait();
@@ -136,14 +133,20 @@ impl Bench<'_> {
         let batch = self.embedder.preferred_batch();
         let started = Instant::now();
         while started.elapsed() < self.duration {
-            if self.stage != StageArg::Backbone {
-                worker.clear();
-                self.fill(&mut worker, &mut next)?;
-            }
-            if self.stage != StageArg::Decode {
-                worker.run()?;
-            }
+            self.step(&mut worker, &mut next)?;
             images.fetch_add(batch, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// What is measured, on a batch.
+    fn step(&self, worker: &mut Worker<'_>, next: &mut usize) -> Result<()> {
+        if self.stage != Stage::Backbone {
+            worker.clear();
+            self.fill(worker, next)?;
+        }
+        if self.stage != Stage::Decode {
+            worker.run()?;
         }
         Ok(())
     }
@@ -155,14 +158,6 @@ impl Bench<'_> {
             *next += 1;
         }
         Ok(())
-    }
-}
-
-fn name(stage: StageArg) -> &'static str {
-    match stage {
-        StageArg::Decode => "decode",
-        StageArg::Backbone => "backbone",
-        StageArg::Whole => "whole",
     }
 }
 

@@ -15,6 +15,38 @@ use crate::cli::{BenchArgs, StageArg};
 /// Layer whose features are computed.
 const LAYER: &str = "avgpool";
 
+/// A piece of the way from a file to its features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// From the bytes of a file to the normalised tensor.
+    Decode,
+    /// From the tensor to the features.
+    Backbone,
+    /// From the bytes of a file to the features.
+    Whole,
+}
+
+impl Stage {
+    /// Name in options and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Backbone => "backbone",
+            Self::Whole => "whole",
+        }
+    }
+}
+
+impl From<StageArg> for Stage {
+    fn from(stage: StageArg) -> Self {
+        match stage {
+            StageArg::Decode => Self::Decode,
+            StageArg::Backbone => Self::Backbone,
+            StageArg::Whole => Self::Whole,
+        }
+    }
+}
+
 /// What `extract bench` is to measure.
 pub struct BenchPlan {
     /// Folder or table; `None` for pictures made on the spot.
@@ -22,7 +54,7 @@ pub struct BenchPlan {
     /// Backbone, preprocessing and device; the precision is one of `precisions`.
     pub embedder: EmbedderOptions,
     /// What is measured, in this order.
-    pub stages: Vec<StageArg>,
+    pub stages: Vec<Stage>,
     /// Arithmetics to measure the backbone in.
     pub precisions: Vec<Precision>,
     /// Worker threads.
@@ -53,7 +85,7 @@ impl BenchPlan {
                 precision: Precision::F32,
                 calibration: None,
             },
-            stages: args.stage,
+            stages: args.stage.into_iter().map(Stage::from).collect(),
             precisions: args.precision,
             threads: threads(args.threads),
             duration: Duration::from_secs(args.seconds.into()),
