@@ -5,19 +5,19 @@
 //! identity, and the [`Drift`] of every layer. Both depend on the files and
 //! the options alone, not on threads.
 
-use std::thread;
-
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{EmbedderError, EmbedderOptions, ImageError, load_parameters};
+use super::{EmbedderError, EmbedderOptions, ImageError, load_parameters, preprocess, settings};
 use crate::{
     backbone::{Network, Parameters},
     engine::{
         Executor,
-        cpu::{BLOCK_IMAGES, CpuEngine, Isa, RangeFinder, Ranges, Settings},
+        cpu::{BLOCK_IMAGES, CpuEngine, RangeFinder, Ranges, Settings},
     },
-    image::{Layout, Preprocess, Preprocessor, decode_rgb},
+    image::{Layout, Preprocess, Preprocessor},
+    in_order::{self, Pieces},
+    interrupt::Interrupt,
     random,
 };
 
@@ -105,10 +105,7 @@ impl Calibrator {
         Ok(Self {
             network: options.entry.network(),
             parameters: load_parameters(&options)?.parameters,
-            settings: Settings {
-                input: [side, side],
-                isa: Isa::from_environment()?,
-            },
+            settings: settings(&options)?,
             preprocessor,
             image_len: 3 * side * side,
             pixels: Vec::new(),
@@ -126,14 +123,14 @@ impl Calibrator {
     /// # Errors
     /// The image is unusable; the sample is as before.
     pub fn add(&mut self, file: &[u8]) -> Result<(), ImageError> {
-        let image = decode_rgb(file, &self.options.decode)?;
         let start = self.pixels.len();
         self.pixels.resize(start + self.image_len, 0.0);
-        let added = self.preprocessor.apply(&image, &mut self.pixels[start..]);
+        let (decode, pixels) = (&self.options.decode, &mut self.pixels[start..]);
+        let added = preprocess(file, decode, &mut self.preprocessor, pixels);
         if added.is_err() {
             self.pixels.truncate(start);
         }
-        Ok(added?)
+        added
     }
 
     /// Calibrates on the images with `threads` threads; `images` and `seed` say
@@ -190,26 +187,23 @@ impl Calibrator {
         work: impl Fn(&[f32], usize) -> Result<T, EmbedderError> + Sync,
     ) -> Result<Vec<T>, EmbedderError> {
         let blocks: Vec<_> = self.pixels.chunks(BLOCK_IMAGES * self.image_len).collect();
-        let share = blocks.len().div_ceil(threads.max(1));
-        let run = |blocks: &[&[f32]]| -> Result<Vec<T>, EmbedderError> {
-            let block = |pixels: &&[f32]| work(pixels, pixels.len() / self.image_len);
-            blocks.iter().map(block).collect()
+        let pieces = Pieces {
+            count: blocks.len() as u64,
+            threads,
+            interrupt: &Interrupt::default(),
         };
-        let shares: Result<Vec<_>, _> = thread::scope(|scope| {
-            let workers: Vec<_> = blocks
-                .chunks(share)
-                .map(|blocks| scope.spawn(|| run(blocks)))
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| {
-                    worker
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
-        });
-        Ok(shares?.into_iter().flatten().collect())
+        let start = || {
+            Ok(|piece: u64| {
+                let pixels = blocks[piece as usize];
+                work(pixels, pixels.len() / self.image_len)
+            })
+        };
+        let mut results = Vec::with_capacity(blocks.len());
+        in_order::work(&pieces, start, |_, result| {
+            results.push(result);
+            Ok(())
+        })?;
+        Ok(results)
     }
 }
 

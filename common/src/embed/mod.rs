@@ -207,15 +207,14 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// The image is unusable; the batch is as before.
     pub fn add(&mut self, file: &[u8]) -> Result<(), ImageError> {
-        let options = &self.embedder.options.decode;
-        let excerpt = decode_excerpt(file, options, self.preprocessor.recipe())?;
         let start = self.images * self.image_len;
         let end = start + self.image_len;
         if self.pixels.len() < end {
             self.pixels.resize(end, 0.0);
         }
-        self.preprocessor
-            .apply_excerpt(&excerpt, &mut self.pixels[start..end])?;
+        let pixels = &mut self.pixels[start..end];
+        let decode = &self.embedder.options.decode;
+        preprocess(file, decode, &mut self.preprocessor, pixels)?;
         self.images += 1;
         Ok(())
     }
@@ -251,6 +250,26 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// From the bytes of an image file to its normalised `pixels`.
+fn preprocess(
+    file: &[u8],
+    decode: &DecodeOptions,
+    preprocessor: &mut Preprocessor,
+    pixels: &mut [f32],
+) -> Result<(), ImageError> {
+    let excerpt = decode_excerpt(file, decode, preprocessor.recipe())?;
+    Ok(preprocessor.apply_excerpt(&excerpt, pixels)?)
+}
+
+/// What the CPU engine is built for.
+fn settings(options: &EmbedderOptions) -> Result<Settings, EmbedderError> {
+    let side = options.preprocess.crop as usize;
+    Ok(Settings {
+        input: [side, side],
+        isa: Isa::from_environment()?,
+    })
+}
+
 /// The fast engine on a CPU, the reference executor elsewhere.
 fn place(
     network: &Network,
@@ -258,13 +277,8 @@ fn place(
     options: &EmbedderOptions,
     device: &Device,
 ) -> Result<Box<dyn Executor>, EmbedderError> {
-    let side = options.preprocess.crop as usize;
-    let input = [side, side];
     if device.is_cpu() {
-        let settings = Settings {
-            input,
-            isa: Isa::from_environment()?,
-        };
+        let settings = settings(options)?;
         let engine = match (options.precision, &options.calibration) {
             (Precision::Int8, Some(calibration)) => {
                 let settings = (settings, &calibration.ranges);
@@ -275,10 +289,11 @@ fn place(
         };
         return Ok(Box::new(engine));
     }
+    let side = options.preprocess.crop as usize;
     let placement = Placement {
         device: device.clone(),
         precision: options.precision,
-        input,
+        input: [side, side],
     };
     let reference = Reference::new(network, parameters, &options.layers, placement)?;
     Ok(Box::new(reference))
