@@ -20,29 +20,16 @@ import time
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms import v2
+
+from pictures import write_jpegs
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = ((500, 375), (2000, 1500))
 ROUNDS = 5
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-LEAST_SIDE = 200
-
-
-def write_jpegs(photos: Path, size: tuple[int, int], folder: Path) -> list[bytes]:
-    """The photos at a size, quality 85, 4:2:0."""
-    files = []
-    for index, path in enumerate(sorted(photos.rglob("*.*"))):
-        image = Image.open(path).convert("RGB")
-        if min(image.size) < LEAST_SIDE:
-            continue
-        buffer = io.BytesIO()
-        ImageOps.fit(image, size, Image.LANCZOS).save(buffer, "JPEG", quality=85, subsampling="4:2:0")
-        (folder / f"{index:03}.jpg").write_bytes(buffer.getvalue())
-        files.append(buffer.getvalue())
-    return files
 
 
 def with_torchvision(files: list[bytes]) -> None:

@@ -16,6 +16,7 @@ pub mod exit;
 pub mod head;
 pub mod image;
 pub mod in_order;
+pub mod instructions;
 pub mod interrupt;
 pub mod output;
 pub mod program;

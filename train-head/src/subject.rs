@@ -145,17 +145,13 @@ fn empty_split(selection: &Selection, reader: &CacheReader) -> Failure {
         rows.filter(|sample| sample.split == *split && sample.label >= 0)
             .count()
     };
-    let name = |split: Split| {
-        if split == Split::None {
-            "none"
-        } else {
-            split.as_str()
-        }
-    };
     let held: Vec<_> = Split::ALL
         .iter()
         .filter(|split| rows(split) > 0)
-        .map(|split| format!("{} {}", name(*split), rows(split)))
+        .map(|split| match split {
+            Split::None => format!("{} of no split, read with `all`", rows(split)),
+            _ => format!("{} {}", split.as_str(), rows(split)),
+        })
         .collect();
     let held = if held.is_empty() {
         "no labelled row at all".to_owned()

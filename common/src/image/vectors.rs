@@ -1,6 +1,6 @@
 //! Which vector instructions the loops over pixels use.
 
-use crate::engine::cpu::ISA_VARIABLE;
+use crate::instructions::ISA_VARIABLE;
 
 /// AVX2, or plain Rust. One that says AVX2 exists only where the machine has it:
 /// that is what calls of the `avx2` modules rely on.
@@ -18,9 +18,8 @@ impl Vectors {
     /// Plain Rust, on every machine.
     pub(crate) const PLAIN: Self = Self(Kind::Plain);
 
-    /// The fastest that this machine has and
-    /// [`ISA_VARIABLE`](crate::engine::cpu::ISA_VARIABLE) allows. All give the same
-    /// bytes, so a name that does not exist is left for the engine to refuse.
+    /// The fastest that this machine has and [`ISA_VARIABLE`] allows. All give the
+    /// same bytes, so a name that does not exist is left for the engine to refuse.
     pub(crate) fn from_environment() -> Self {
         match std::env::var_os(ISA_VARIABLE) {
             Some(name) if name == "portable" => Self::PLAIN,

@@ -12,10 +12,7 @@ use super::{
     int8::Integers,
     vector::{Portable, Simd},
 };
-
-/// Environment variable that forces an instruction set: `avx512-vnni`, `avx512`,
-/// `avx2-vnni`, `avx2` or `portable`. One that the machine lacks is refused.
-pub const ISA_VARIABLE: &str = "HEADSTART_ISA";
+use crate::instructions::ISA_VARIABLE;
 
 /// An instruction set that this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -57,7 +57,7 @@ mod winograd_transform;
 use std::sync::{Mutex, PoisonError};
 
 pub use int8::{RangeFinder, Ranges, ValueRange};
-pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
+pub use isa::{Isa, UnknownIsa};
 pub use profile::StepProfile;
 pub use schedule::BLOCK_IMAGES;
 
