@@ -14,6 +14,7 @@ pub mod logistic;
 mod loss;
 mod matrix;
 mod metrics;
+mod neighbours;
 mod network;
 mod normalise;
 pub mod ridge;
@@ -30,5 +31,8 @@ pub use gram::{Gram, Sampling};
 pub use linear::Linear;
 pub use loss::{CrossEntropy, LossSum};
 pub use metrics::{Metrics, TOP_K, Tally, top_classes};
+pub use neighbours::{
+    Centroids, DEFAULT_NEIGHBOUR_TEMPERATURE, DEFAULT_NEIGHBOURS, Neighbours, Votes,
+};
 pub use network::{DEFAULT_HIDDEN, Head, HeadKind};
 pub use normalise::{Fitted, Moments, NORM_FLOOR, Normalisation};

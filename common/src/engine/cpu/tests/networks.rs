@@ -49,8 +49,20 @@ fn resnet18_matches_the_reference_at_every_stage() {
 }
 
 #[test]
+fn resnet34_matches_the_reference() {
+    assert_matches_the_reference("resnet34", &["avgpool"], 2e-6);
+}
+
+#[test]
 fn resnet50_matches_the_reference() {
     assert_matches_the_reference("resnet50", &["layer2", "avgpool"], 5e-6);
+}
+
+#[test]
+fn resnet101_and_resnet152_match_the_reference() {
+    for name in ["resnet101", "resnet152"] {
+        assert_matches_the_reference(name, &["avgpool"], 5e-6);
+    }
 }
 
 #[test]
