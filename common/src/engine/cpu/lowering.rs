@@ -1,6 +1,8 @@
 //! From the graph to a [`Schedule`]: algorithms and phases ([`super::placement`]
 //! has layouts and buffers).
 
+use rayon::prelude::*;
+
 use super::{
     convolution::{Folded, Site, bounds, windows},
     depthwise::Depthwise,
@@ -47,10 +49,18 @@ impl Lowering<'_> {
     pub(super) fn schedule(&self) -> Schedule {
         let chunks = self.chunks();
         let (places, slots) = self.places(&chunks);
+        let steps: Vec<_> = (0..self.operations.len())
+            .into_par_iter()
+            .map(|index| {
+                let own = !self.is_expansion(index);
+                own.then(|| self.step(index, &places, chunks[index]))
+            })
+            .collect();
         let mut phases: Vec<Phase> = Vec::new();
         let mut winograd = [0, 0];
         let mut strip = 0;
-        for (index, operation) in self.operations.iter().enumerate() {
+        let operations = self.operations.iter().zip(steps).enumerate();
+        for (index, (operation, step)) in operations {
             if index == 0 || chunks[index] != chunks[index - 1] {
                 phases.push(Phase {
                     images: chunks[index],
@@ -64,10 +74,10 @@ impl Lowering<'_> {
                 let scales = self.scales(ValueId(0)).copied();
                 phase.stops.push(Stop::Load(places[0], scales));
             }
-            if self.is_expansion(index) {
+            // An expansion is part of the step behind it.
+            let Some(step) = step else {
                 continue;
-            }
-            let step = self.step(index, &places, chunks[index]);
+            };
             let (tiles, len) = step.work.scratch(chunks[index]);
             winograd = [0, 1].map(|side| tiles[side].max(winograd[side]));
             strip = len.max(strip);

@@ -94,7 +94,7 @@ impl Winograd {
             channels: folded.out_channels,
         };
         let points = Panels::pack(site.isa, sizes, |point, from, to| {
-            transformed[(to * folded.in_channels + from) * POINTS + point]
+            transformed[(point * folded.in_channels + from) * folded.out_channels + to]
         });
         let tiles = tiles(site);
         let tile_rows = site.isa.tile_rows(2);

@@ -29,19 +29,26 @@ use super::{
 const P: f32 = 0.625;
 const Q: f32 = 1.5;
 
-/// `G g Gᵀ` of every kernel, in f64: `[out, in, 36]`.
+/// `G g Gᵀ` of every kernel, calculated in f64: `[36, in, out]`.
 pub(super) fn transform_kernel(folded: &Folded) -> Vec<f32> {
-    let mut transformed = Vec::with_capacity(folded.weight.len() / 9 * POINTS);
-    for kernel in folded.weight.chunks_exact(9) {
-        let mut columns = [[0.0; 3]; INPUTS];
-        for x in 0..3 {
-            let column = [0, 1, 2].map(|y| f64::from(kernel[y * 3 + x]));
-            for (row, value) in kernel_line(column).into_iter().enumerate() {
-                columns[row][x] = value;
+    let matrix = folded.in_channels * folded.out_channels;
+    let mut transformed = vec![0.0; matrix * POINTS];
+    // In this order writes go on where they were, and reads find their lines in the cache.
+    for from in 0..folded.in_channels {
+        for to in 0..folded.out_channels {
+            let kernel = &folded.weight[(to * folded.in_channels + from) * 9..][..9];
+            let mut columns = [[0.0; 3]; INPUTS];
+            for x in 0..3 {
+                let column = [0, 1, 2].map(|y| f64::from(kernel[y * 3 + x]));
+                for (row, value) in kernel_line(column).into_iter().enumerate() {
+                    columns[row][x] = value;
+                }
             }
-        }
-        for row in columns {
-            transformed.extend(kernel_line(row).map(|value| value as f32));
+            let place = from * folded.out_channels + to;
+            let values = columns.into_iter().flat_map(kernel_line);
+            for (point, value) in values.enumerate() {
+                transformed[point * matrix + place] = value as f32;
+            }
         }
     }
     transformed
