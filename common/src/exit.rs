@@ -21,8 +21,8 @@ pub const EXIT_CODES: &str = "\
 Exit codes: 0 success; 1 the machine failed (disk full, …) or training diverged; 2 wrong command line;
 3 unusable input; 4 cache, backbone and head do not belong together; 5 too many rejects;
 6 `verify` found damage; 7 no such device; 130, 143 stopped by SIGINT, SIGTERM: `extract run`
-resumes with the same command, a training has kept the best head so far, `train-head predict` has
-printed what was done.";
+and `train-head sweep` go on with the same command, a training has kept the best head so far,
+`train-head predict` has printed what was done.";
 
 /// Why a run ended, as the shell sees it.
 ///
@@ -31,12 +31,12 @@ printed what was done.";
 /// | 0 | success |
 /// | 1 | the machine failed: disk full, file not writable, internal error; or training diverged |
 /// | 2 | the command line is wrong |
-/// | 3 | the input is unusable: source, image, weights, cache or run; or int8 drifts further from f32 than `--min-cosine` allows |
+/// | 3 | the input is unusable: source, image, weights, cache, run or space file; or int8 drifts further from f32 than `--min-cosine` allows |
 /// | 4 | identity mismatch: the cache, backbone and head do not belong together |
 /// | 5 | more inputs were rejected than `--max-rejects` allows |
 /// | 6 | `verify` found missing or damaged files |
 /// | 7 | the device asked for is not available |
-/// | 130, 143 | stopped by SIGINT or SIGTERM: `extract run` resumes with the same command, a training has kept the best head so far, `train-head predict` has printed what was done |
+/// | 130, 143 | stopped by SIGINT or SIGTERM: `extract run` and `train-head sweep` go on with the same command, a training has kept the best head so far, `train-head predict` has printed what was done |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {

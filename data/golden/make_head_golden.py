@@ -1,7 +1,7 @@
 """Golden values for heads: PyTorch judges losses and training steps, scikit-learn metrics.
 
-Needs torch, numpy and scikit-learn. Writes head_loss.json, head_steps.json and
-head_metrics.json beside itself; the tests read those without Python.
+Needs torch, numpy and scikit-learn. Writes head_loss.json, head_steps.json, head_epoch.json
+and head_metrics.json beside itself; the tests read those without Python.
 """
 
 import json
@@ -123,6 +123,53 @@ def steps():
     )
 
 
+def counted(count):
+    """`count` reproducible f32 in [-1, 1): the high 24 bits of a 32-bit congruential generator."""
+    state, values = 12345, np.empty(count, np.float32)
+    for index in range(count):
+        state = (1664525 * state + 1013904223) % 2**32
+        values[index] = np.float32((state >> 8) - 2**23) / np.float32(2**23)
+    return torch.from_numpy(values)
+
+
+def epoch():
+    """A textbook epoch: Adam 1e-3, batches of 256 in row order, parameters of nn.Linear's size."""
+    rows, width, hidden, classes = 2048, 32, 24, 10
+    sizes = {"linear": [(width, classes)], "mlp": [(width, hidden), (hidden, classes)]}
+    cases = []
+    for head, layers in sizes.items():
+        parameters = [[(o, i), (o,)] for i, o in layers]
+        scales = [1 / np.sqrt(np.float32(i)) for i, _ in layers]
+        total = sum(int(np.prod(shape)) for shapes in parameters for shape in shapes)
+        values = counted(rows * width + total)
+        features, rest = values[: rows * width].reshape(rows, width), values[rows * width :]
+        labels = features[:, :classes].argmax(dim=1)
+        modules = []
+        for (i, o), scale in zip(layers, scales):
+            layer = nn.Linear(i, o)
+            with torch.no_grad():
+                layer.weight.copy_(rest[: i * o].reshape(o, i) * scale)
+                layer.bias.copy_(rest[i * o : i * o + o] * scale)
+            rest = rest[i * o + o :]
+            modules += [layer, nn.ReLU()]
+        model = nn.Sequential(*modules[:-1])
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        batch_losses = []
+        for start in range(0, rows, 256):
+            batch = slice(start, start + 256)
+            loss = F.cross_entropy(model(features[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            batch_losses.append(loss.item())
+        final = [numbers(p) for p in model.parameters()]
+        cases.append({"head": head, "losses": batch_losses, "final": final})
+    write(
+        "head_epoch.json",
+        {"rows": rows, "width": width, "hidden": hidden, "classes": classes, "cases": cases},
+    )
+
+
 def metrics():
     random = np.random.default_rng(4)
     classes = 8
@@ -160,4 +207,5 @@ def metrics():
 if __name__ == "__main__":
     losses()
     steps()
+    epoch()
     metrics()

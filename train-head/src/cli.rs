@@ -8,11 +8,15 @@ use common::{
     embed::WeightSource,
     engine::device::DeviceChoice,
     exit::EXIT_CODES,
-    head::{DEFAULT_HIDDEN, TOP_K},
+    head::{DEFAULT_HIDDEN, DEFAULT_NEIGHBOUR_TEMPERATURE, DEFAULT_NEIGHBOURS, TOP_K},
     image::DEFAULT_MAX_PIXELS,
 };
 
-use crate::{plan, schedule::Decay};
+use crate::{
+    plan,
+    schedule::Decay,
+    sweep::{Objective, Search},
+};
 
 /// Trains, evaluates and applies classification heads on a feature cache.
 #[derive(Debug, Parser)]
@@ -28,6 +32,10 @@ pub(crate) enum Command {
     Linear(TrainArgs),
     /// Train a head with one hidden layer: features → hidden, ReLU → classes
     Mlp(MlpArgs),
+    /// Search hyper-parameters; the best head becomes a run
+    Sweep(SweepArgs),
+    /// Say what the features are worth: neighbours, centroids and a linear head in one table
+    Probe(ProbeArgs),
     /// Measure a trained head on a split of a cache
     Eval(EvalArgs),
     /// Test whether two trained heads differ on a split of a cache by more than chance
@@ -148,6 +156,118 @@ pub(crate) struct ReportArgs {
     /// Say nothing but warnings, errors and what `--json` asks for
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// Feature cache written by `extract run`
+    #[arg(required_unless_present_any = ["caches", "print_space"])]
+    pub(crate) cache: Option<PathBuf>,
+    /// Another cache of the same images; which one is best is searched too
+    #[arg(long = "cache", value_name = "CACHE")]
+    pub(crate) caches: Vec<PathBuf>,
+    /// Layer whose features are used; given several times, it is searched
+    #[arg(long = "layer", value_name = "LAYER")]
+    pub(crate) layers: Vec<String>,
+    /// Folder for the sweep: `trials.parquet`, and the best head's run in `best`; a sweep that
+    /// was stopped there goes on
+    #[arg(long, value_name = "DIR", required_unless_present = "print_space")]
+    pub(crate) out: Option<PathBuf>,
+    /// Begin anew instead of going on with a sweep that is in DIR already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print the space that is searched by default, as a file to edit, and end
+    #[arg(long)]
+    pub(crate) print_space: bool,
+    #[command(flatten)]
+    pub(crate) search: SearchArgs,
+    #[command(flatten)]
+    pub(crate) training: SweepTrainingArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+/// What is tried.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Search")]
+pub(crate) struct SearchArgs {
+    /// How points of the space are chosen
+    #[arg(long, value_enum, default_value_t = Search::Bayes)]
+    pub(crate) search: Search,
+    /// Trials in all; a sweep that is over goes on with more of them
+    #[arg(long, default_value_t = plan::DEFAULT_TRIALS, value_name = "N")]
+    pub(crate) trials: usize,
+    /// What is searched, as TOML [default: what --print-space prints]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) space: Option<PathBuf>,
+    /// What trials are compared by, on the validation rows
+    #[arg(long, value_enum, default_value_t = Objective::Accuracy)]
+    pub(crate) objective: Objective,
+    /// Trials that are chosen and trained together
+    #[arg(long, default_value_t = plan::DEFAULT_ROUND, value_name = "N")]
+    pub(crate) round: usize,
+    /// Share of a round that goes on after 1/8, 1/4 and 1/2 of the epochs; 1 = all
+    #[arg(long, default_value_t = plan::DEFAULT_SURVIVORS, value_name = "SHARE")]
+    pub(crate) survivors: f64,
+    /// Train every trial with this many seeds and compare means
+    #[arg(long, default_value_t = 1, value_name = "K")]
+    pub(crate) seeds: u32,
+    /// Cross-validate every trial on this many folds and compare means; 0 = the validation split
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub(crate) folds: usize,
+    /// Train the winner once more, on training and validation rows
+    #[arg(long)]
+    pub(crate) refit: bool,
+}
+
+/// What all trials have in common.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trials")]
+pub(crate) struct SweepTrainingArgs {
+    /// Largest number of passes over the training rows
+    #[arg(long, default_value_t = plan::DEFAULT_SWEEP_EPOCHS, value_name = "N")]
+    pub(crate) epochs: u32,
+    /// Epochs without a smaller validation loss before a trial ends; 0 = never ends early
+    #[arg(long, default_value_t = plan::DEFAULT_PATIENCE, value_name = "N")]
+    pub(crate) patience: u32,
+    /// Learning rate after the warm-up
+    #[arg(long, value_enum, default_value_t = Decay::Constant)]
+    pub(crate) schedule: Decay,
+    /// Epochs over which the learning rate grows linearly from zero
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) warmup_epochs: u32,
+    /// Weight of each class in the loss
+    #[arg(long, value_enum, default_value_t = ClassWeightsArg::None)]
+    pub(crate) class_weights: ClassWeightsArg,
+    /// Share of the training rows that becomes the validation split where the source has none
+    #[arg(long, default_value_t = plan::DEFAULT_VAL_FRACTION, value_name = "SHARE")]
+    pub(crate) val_fraction: f64,
+    /// Seed of the points, initial weights, the order of rows, dropout, and a drawn split
+    #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// Feature cache written by `extract run`
+    pub(crate) cache: PathBuf,
+    /// Layer whose features are used [default: the only one, or `avgpool`]
+    #[arg(long)]
+    pub(crate) layer: Option<String>,
+    /// Numbers of neighbours
+    #[arg(long, value_name = "K,…", value_delimiter = ',', default_values_t = DEFAULT_NEIGHBOURS)]
+    pub(crate) neighbours: Vec<usize>,
+    /// A neighbour whose cosine is s weighs exp(s / T)
+    #[arg(long, default_value_t = DEFAULT_NEIGHBOUR_TEMPERATURE, value_name = "T")]
+    pub(crate) temperature: f64,
+    /// Share of the training rows that becomes the validation split where the source has none
+    #[arg(long, default_value_t = plan::DEFAULT_VAL_FRACTION, value_name = "SHARE")]
+    pub(crate) val_fraction: f64,
+    /// Seed of a drawn split
+    #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
 }
 
 #[derive(Debug, Args)]

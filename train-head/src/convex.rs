@@ -8,7 +8,7 @@ use common::{
     head::{
         BLOCK_ROWS, Block, Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Rows,
         Sampling, TrainingRecord,
-        logistic::{self, Continue, fit_path},
+        logistic::{self, Continue, LogisticError, fit_path},
         ridge::Ridge,
     },
     interrupt::Interrupt,
@@ -33,19 +33,42 @@ pub(crate) fn fit(
     stop: &Interrupt,
 ) -> Result<(Outcome, PathRecord), Failure> {
     let fitted = normalisation(task);
-    let source = TrainingRows {
-        task,
-        fitted: &fitted,
-    };
     let mut path = Path::new(task, &fitted, (monitor, stop));
+    solve(solver, &mut path)?;
+    path.finish(solver.parameter())
+}
+
+/// Fits logistic regression to the training rows of `task`, normalised by `fitted`, at every
+/// C of `strengths` in ascending order. `each` says after each whether to go on.
+pub(crate) fn fit_logistic(
+    (task, fitted): (&Task, &Fitted),
+    strengths: &[f64],
+    tolerance: f64,
+    each: impl FnMut(logistic::Fit) -> Continue,
+) -> Result<(), LogisticError> {
+    let weights = class_weights(task);
+    let settings = logistic::Settings {
+        strengths: strengths.to_vec(),
+        class_weights: weights.into_iter().map(f64::from).collect(),
+        tolerance,
+        max_steps: logistic::DEFAULT_MAX_STEPS,
+    };
+    let source = TrainingRows { task, fitted };
     let bytes = task.partition.train.len() * source.features() * size_of::<f32>();
     if bytes <= MEMORY_BYTES {
-        let rows = InMemory::copy(&source).or_exit(Exit::Input)?;
-        solve(&rows, solver, &mut path)?;
+        fit_path(&InMemory::copy(&source)?, &settings, each)
     } else {
-        solve(&source, solver, &mut path)?;
+        fit_path(&source, &settings, each)
     }
-    path.finish(solver.parameter())
+}
+
+/// How `run.json` says why a fit ended.
+pub(crate) fn fit_ended_by(ending: logistic::Ending) -> &'static str {
+    match ending {
+        logistic::Ending::Converged => "converged",
+        logistic::Ending::Precision => "precision",
+        logistic::Ending::Steps => "steps",
+    }
 }
 
 /// Where the best point is the first or the last, a better one may lie beyond.
@@ -62,32 +85,23 @@ pub(crate) fn edge_note(training: &TrainingRecord) -> Option<String> {
     })
 }
 
-fn solve(source: &impl RowBlocks, solver: &ConvexSolver, path: &mut Path) -> Result<(), Failure> {
+fn solve(solver: &ConvexSolver, path: &mut Path) -> Result<(), Failure> {
+    let (task, fitted) = (path.task, path.fitted);
     match solver {
         ConvexSolver::Lbfgs { c, tolerance } => {
-            let weights = class_weights(path.task);
-            let settings = logistic::Settings {
-                strengths: c.clone(),
-                class_weights: weights.into_iter().map(f64::from).collect(),
-                tolerance: *tolerance,
-                max_steps: logistic::DEFAULT_MAX_STEPS,
-            };
-            fit_path(source, &settings, |fit| {
+            fit_logistic((task, fitted), c, *tolerance, |fit| {
                 path.add(Candidate {
                     value: fit.strength,
                     head: fit.head,
                     steps: Some(fit.steps),
-                    ended_by: match fit.ending {
-                        logistic::Ending::Converged => "converged",
-                        logistic::Ending::Precision => "precision",
-                        logistic::Ending::Steps => "steps",
-                    },
+                    ended_by: fit_ended_by(fit.ending),
                 })
             })
             .or_exit(Exit::Failure)
         }
         ConvexSolver::Ridge { lambda } => {
-            let gram = Gram::accumulate(source, Sampling::Every).or_exit(Exit::Input)?;
+            let gram = Gram::accumulate(&TrainingRows { task, fitted }, Sampling::Every)
+                .or_exit(Exit::Input)?;
             let ridge = Ridge::new(gram).or_exit(Exit::Input)?;
             // Strongest first, as with C.
             let mut lambda = lambda.clone();
@@ -221,9 +235,9 @@ impl<'a> Path<'a> {
 }
 
 /// The training rows of a task, normalised as they are read.
-struct TrainingRows<'a> {
-    task: &'a Task<'a>,
-    fitted: &'a Fitted,
+pub(crate) struct TrainingRows<'a> {
+    pub(crate) task: &'a Task<'a>,
+    pub(crate) fitted: &'a Fitted,
 }
 
 impl RowBlocks for TrainingRows<'_> {

@@ -5,7 +5,7 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use common::cache::FeatureBatch;
+use common::{cache::FeatureBatch, head::stack::FeatureRows};
 
 /// Rows of one layer, in an order of their own.
 #[derive(Default)]
@@ -64,9 +64,19 @@ impl Features {
     pub(crate) fn gather(&self, rows: &[u32], output: &mut Vec<f32>) {
         output.resize(rows.len() * self.width, 0.0);
         for (&row, output) in rows.iter().zip(output.chunks_exact_mut(self.width)) {
-            let Position { batch, row } = self.positions[row as usize];
-            self.batches[batch as usize].copy_row(row as usize, output);
+            self.copy_row(row, output);
         }
+    }
+}
+
+impl FeatureRows for Features {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn copy_row(&self, row: u32, output: &mut [f32]) {
+        let Position { batch, row } = self.positions[row as usize];
+        self.batches[batch as usize].copy_row(row as usize, output);
     }
 }
 

@@ -1,33 +1,34 @@
 //! The training loop: epochs of shuffled batches, a look at the validation
 //! rows after each, and the best parameters kept.
 //!
-//! Every random choice comes from a named stream of the seed and sums have a
-//! fixed order, so the same seed gives the same bytes on any number of threads.
+//! Heads that see the same batches are trained together in one [`Stack`]; a single head
+//! is a stack of one. Every random choice comes from a named stream of the seed, sums have
+//! a fixed order, and a head's numbers do not depend on its neighbours: the same seed
+//! gives the same bytes, in any company and on any number of threads.
 
-mod trainer;
+mod training;
 
-use std::{io, time::Instant};
+use std::io;
 
 use common::{
     exit::Exit,
-    head::{Fitted, Head, HeadKind, LossSum, Moments, Normalisation},
+    head::{Fitted, Head, HeadKind, Moments, Normalisation},
     interrupt::Interrupt,
-    random,
 };
-use rand::seq::SliceRandom;
 
-pub(crate) use trainer::Trainer;
+pub(crate) use training::{Keep, Training};
 
 use crate::{
     dataset::Dataset,
+    failure::Failure,
     judge::{EVALUATION_ROWS, Judge},
-    monitor::{EpochLine, Monitor},
+    monitor::Monitor,
     plan::{ClassWeights, Settings},
-    schedule::Schedule,
     split::Partition,
 };
 
 /// What a head is fitted to, and how.
+#[derive(Clone, Copy)]
 pub(crate) struct Task<'a> {
     pub(crate) dataset: &'a Dataset,
     pub(crate) partition: &'a Partition,
@@ -63,6 +64,7 @@ pub(crate) struct Outcome {
 }
 
 /// The best head so far.
+#[derive(Clone)]
 pub(crate) struct Best {
     pub(crate) epoch: u32,
     pub(crate) head: Head,
@@ -79,128 +81,38 @@ pub(crate) enum Ending {
     NonFinite {
         epoch: u32,
     },
+    /// Others did better.
+    Halved,
     Signal(Exit),
 }
 
-/// Fits a head. `monitor` hears of every epoch, `stop` is obeyed between epochs.
-pub(crate) fn fit(task: &Task, monitor: &mut Monitor, stop: &Interrupt) -> io::Result<Outcome> {
-    let settings = task.settings;
-    let fitted = normalisation(task);
-    let width = task.dataset.features.width();
-    let head = Head::random(task.head, width, task.classes, settings.seed);
-    let mut trainer = Trainer::new(head, settings, class_weights(task));
-    let mut outcome = Outcome {
-        best: None,
-        epochs: 0,
-        ending: Ending::Epochs,
-    };
-    for epoch in 1..=settings.epochs {
-        let start = Instant::now();
-        let training = run_epoch(task, &mut trainer, &fitted, epoch);
-        let validation = task
-            .judge(trainer.head(), &fitted, &task.partition.validation)
-            .tally();
-        let losses = [training.loss.mean(), validation.loss()];
-        if !(losses.iter().all(|loss| loss.is_finite()) && trainer.head().is_finite()) {
-            outcome.ending = Ending::NonFinite { epoch };
-            break;
+/// Fits one head. `monitor` hears of every epoch, `stop` is obeyed between epochs.
+pub(crate) fn fit(
+    task: &Task,
+    monitor: &mut Monitor,
+    stop: &Interrupt,
+) -> Result<Outcome, Failure> {
+    let mut training = Training::new(vec![*task])?;
+    while !training.is_over() {
+        for (_, line) in training.run_epoch(&Interrupt::default()) {
+            monitor.epoch(&line).map_err(cannot_tell)?;
         }
-        let best = outcome.keep_if_better(epoch, validation.loss(), &trainer, &fitted);
-        monitor.epoch(&EpochLine {
-            epoch,
-            train_loss: training.loss.mean(),
-            train_accuracy: training.correct as f64 / task.partition.train.len() as f64,
-            val_loss: validation.loss(),
-            val_accuracy: validation.top1(),
-            learning_rate: training.learning_rate,
-            elapsed_ms: start.elapsed().as_secs_f64() * 1e3,
-            best,
-        })?;
         if let Some(exit) = stop.received() {
-            outcome.ending = Ending::Signal(exit);
-            break;
-        }
-        let out_of_patience = settings
-            .patience
-            .is_some_and(|patience| outcome.epochs_without_improvement() >= patience);
-        if out_of_patience && epoch < settings.epochs {
-            outcome.ending = Ending::Patience;
-            break;
+            training.end(0, Ending::Signal(exit));
         }
     }
-    Ok(outcome)
+    Ok(training.into_outcomes().remove(0))
+}
+
+fn cannot_tell(error: io::Error) -> Failure {
+    let message = format!("the figures of an epoch cannot be written: {error}");
+    Failure::new(Exit::Failure, message)
 }
 
 impl Outcome {
-    /// Notes the end of `epoch`; says whether its head is the best so far.
-    fn keep_if_better(
-        &mut self,
-        epoch: u32,
-        validation_loss: f64,
-        trainer: &Trainer,
-        fitted: &Fitted,
-    ) -> bool {
-        self.epochs = epoch;
-        let better = match &self.best {
-            Some(best) => validation_loss < best.validation_loss,
-            None => true,
-        };
-        if better {
-            self.best = Some(Best {
-                epoch,
-                head: trainer.head().clone(),
-                fitted: fitted.clone(),
-                validation_loss,
-            });
-        }
-        better
-    }
-
     fn epochs_without_improvement(&self) -> u32 {
         self.epochs - self.best.as_ref().map_or(0, |best| best.epoch)
     }
-}
-
-/// Sums over the batches of an epoch, each taken before its step.
-struct EpochSums {
-    loss: LossSum,
-    correct: u64,
-    learning_rate: f32,
-}
-
-fn run_epoch(task: &Task, trainer: &mut Trainer, fitted: &Fitted, epoch: u32) -> EpochSums {
-    let settings = task.settings;
-    let mut order = task.partition.train.clone();
-    order.shuffle(&mut random::stream(
-        settings.seed,
-        &format!("train/order/{epoch}"),
-    ));
-    let steps = order.len().div_ceil(settings.batch_size) as u64;
-    let schedule = Schedule {
-        peak: settings.learning_rate,
-        decay: settings.schedule,
-        warmup_steps: u64::from(settings.warmup_epochs) * steps,
-        total_steps: u64::from(settings.epochs) * steps,
-    };
-    let mut sums = EpochSums {
-        loss: LossSum::default(),
-        correct: 0,
-        learning_rate: 0.0,
-    };
-    let (mut features, mut labels) = (Vec::new(), Vec::new());
-    for (step, rows) in (u64::from(epoch - 1) * steps..).zip(order.chunks(settings.batch_size)) {
-        task.dataset.features.gather(rows, &mut features);
-        task.dataset.gather_labels(rows, &mut labels);
-        fitted.apply(&mut features, task.dataset.features.width());
-        sums.learning_rate = schedule.rate(step);
-        let taken = trainer.step(&features, &labels, sums.learning_rate);
-        sums.loss.add(taken.loss);
-        sums.correct += taken.correct;
-        if !taken.loss.total.is_finite() {
-            break;
-        }
-    }
-    sums
 }
 
 /// The normalisation that the settings ask for, fitted on the training rows.
@@ -234,6 +146,3 @@ pub(crate) fn class_weights(task: &Task) -> Vec<f32> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! cli → plan → dataset (features, split) → train → bundle        linear, mlp
+//!              dataset → rounds of trials → the best bundle      sweep
+//!              dataset → classifiers without settings → figures  probe
 //!              bundle + dataset → judge → figures                eval, compare
 //!              bundle + images → engine → head → top classes     predict
 //! ```
@@ -18,14 +20,15 @@ mod fit;
 mod head_input;
 mod judge;
 mod monitor;
-mod optimizer;
 mod outcomes;
 mod plan;
 mod predict;
+mod probe;
 mod report;
 mod schedule;
 mod split;
 mod subject;
+mod sweep;
 mod test_reads;
 mod train;
 
@@ -46,6 +49,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 fn carry_out(cli: Cli) -> Result<Exit, Failure> {
     match Plan::try_from(cli)? {
         Plan::Train(plan) => train::run(&plan),
+        Plan::Sweep(plan) => sweep::run(&plan),
+        Plan::PrintSpace => sweep::print_space(),
+        Plan::Probe(plan) => probe::run(&plan),
         Plan::Evaluate(plan) => eval::run(&plan),
         Plan::Compare(plan) => compare::run(&plan),
         Plan::Predict(plan) => predict::run(&plan),

@@ -1,30 +1,28 @@
 //! What a command is to do, valid by construction.
 
 mod convex;
+mod probe;
+mod settings;
+mod sweep;
 
 use std::{num::NonZeroUsize, path::PathBuf, thread};
 
 use common::{
-    embed::WeightSource,
-    engine::device::DeviceChoice,
-    exit::Exit,
-    head::{HeadKind, Normalisation},
-    progress::Verbosity,
-    source::Split,
+    embed::WeightSource, engine::device::DeviceChoice, exit::Exit, head::HeadKind,
+    progress::Verbosity, source::Split,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::{
-        ClassWeightsArg, Cli, Command, CompareArgs, EvalArgs, ModelArgs, NormaliseArg, PredictArgs,
-        ReportArgs, SolverArg, SplitArg, StepArgs, TrainArgs,
-    },
+    cli::{Cli, Command, CompareArgs, EvalArgs, PredictArgs, ReportArgs, SplitArg, TrainArgs},
     failure::Failure,
-    optimizer::Method,
-    schedule::Decay,
 };
 
-pub(crate) use convex::ConvexSolver;
+pub(crate) use convex::{ConvexSolver, recorded_settings};
+pub(crate) use probe::ProbePlan;
+pub(crate) use settings::{ClassWeights, Settings, optimizer_defaults};
+pub(crate) use sweep::{
+    DEFAULT_ROUND, DEFAULT_SURVIVORS, DEFAULT_SWEEP_EPOCHS, DEFAULT_TRIALS, Refit, SweepPlan,
+};
 
 /// Passes over the training rows at most; on cached features an epoch costs
 /// little and early stopping usually comes first.
@@ -55,7 +53,7 @@ pub(crate) const DEFAULT_VAL_FRACTION: f64 = 0.2;
 pub(crate) const DEFAULT_SEED: u64 = 0;
 
 /// Largest hidden layer; beyond it a typing error is likelier than a head.
-const MAX_HIDDEN: usize = 1 << 16;
+pub(crate) const MAX_HIDDEN: usize = 1 << 16;
 
 /// Most threads; beyond it a typing error is likelier than a machine.
 const MAX_THREADS: usize = 1024;
@@ -64,6 +62,9 @@ const MAX_THREADS: usize = 1024;
 #[derive(Debug)]
 pub(crate) enum Plan {
     Train(TrainPlan),
+    Sweep(SweepPlan),
+    PrintSpace,
+    Probe(ProbePlan),
     Evaluate(EvaluatePlan),
     Compare(ComparePlan),
     Predict(PredictPlan),
@@ -135,33 +136,6 @@ pub(crate) enum ResultFormat {
     Nothing,
 }
 
-/// Hyper-parameters of a training; `run.json` keeps them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Settings {
-    pub(crate) epochs: u32,
-    /// Epochs without improvement before it ends; `None`: all epochs are run.
-    pub(crate) patience: Option<u32>,
-    pub(crate) batch_size: usize,
-    pub(crate) optimizer: Method,
-    pub(crate) learning_rate: f64,
-    pub(crate) weight_decay: f32,
-    pub(crate) schedule: Decay,
-    pub(crate) warmup_epochs: u32,
-    pub(crate) normalise: Normalisation,
-    pub(crate) dropout: f32,
-    pub(crate) label_smoothing: f32,
-    pub(crate) class_weights: ClassWeights,
-    pub(crate) val_fraction: f64,
-    pub(crate) seed: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ClassWeights {
-    None,
-    Balanced,
-}
-
 impl TryFrom<Cli> for Plan {
     type Error = Failure;
 
@@ -178,6 +152,9 @@ impl TryFrom<Cli> for Plan {
                 )?;
                 train_plan(args.train, HeadKind::Mlp { hidden }).map(Self::Train)
             }
+            Command::Sweep(args) if args.print_space => Ok(Self::PrintSpace),
+            Command::Sweep(args) => sweep::plan(args).map(Self::Sweep),
+            Command::Probe(args) => probe::plan(args).map(Self::Probe),
             Command::Eval(args) => Ok(Self::Evaluate(evaluate_plan(args))),
             Command::Compare(args) => Ok(Self::Compare(compare_plan(args))),
             Command::Predict(args) => predict_plan(args).map(Self::Predict),
@@ -197,7 +174,7 @@ fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
         },
         layer: args.layer,
         head,
-        settings: settings(&args.step, &args.model)?,
+        settings: settings::settings(&args.step, &args.model)?,
         convex,
         report: reporting(args.report),
     })
@@ -263,106 +240,6 @@ fn reporting(args: ReportArgs) -> Reporting {
             Verbosity::Normal
         },
     }
-}
-
-fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
-    let optimizer = method(step)?;
-    let (default_rate, default_decay) = match optimizer {
-        Method::Sgd { .. } => (DEFAULT_SGD_RATE, 0.0),
-        Method::Adam => (DEFAULT_ADAM_RATE, 0.0),
-        Method::AdamW => (DEFAULT_ADAM_RATE, DEFAULT_ADAMW_DECAY),
-    };
-    let settings = Settings {
-        epochs: step.epochs,
-        patience: (step.patience > 0).then_some(step.patience),
-        batch_size: step.batch_size,
-        optimizer,
-        learning_rate: step.learning_rate.unwrap_or(default_rate),
-        weight_decay: match step.weight_decay {
-            Some(decay) => single("--weight-decay", decay)?,
-            None => default_decay,
-        },
-        schedule: step.schedule,
-        warmup_epochs: step.warmup_epochs,
-        normalise: match model.normalise {
-            NormaliseArg::None => Normalisation::None,
-            NormaliseArg::L2 => Normalisation::L2,
-            NormaliseArg::Standardise => Normalisation::Standardise,
-        },
-        dropout: single("--dropout", model.dropout)?,
-        label_smoothing: single("--label-smoothing", model.label_smoothing)?,
-        class_weights: match model.class_weights {
-            ClassWeightsArg::None => ClassWeights::None,
-            ClassWeightsArg::Balanced => ClassWeights::Balanced,
-        },
-        val_fraction: model.val_fraction,
-        seed: step.seed,
-    };
-    settings.check().map(|()| settings)
-}
-
-impl Settings {
-    fn check(&self) -> Result<(), Failure> {
-        let size = self.batch_size;
-        check("--epochs", self.epochs, self.epochs > 0, "1 or more")?;
-        check("--batch-size", size, size > 0, "1 or more")?;
-        let rate = self.learning_rate;
-        let positive = rate > 0.0 && rate.is_finite();
-        check("--learning-rate", rate, positive, "a positive number")?;
-        single("--learning-rate", rate)?;
-        let decay = self.weight_decay;
-        let natural = decay >= 0.0 && decay.is_finite();
-        check("--weight-decay", decay, natural, "0 or more")?;
-        let warmup = self.warmup_epochs;
-        let shorter = warmup < self.epochs;
-        check("--warmup-epochs", warmup, shorter, "fewer than --epochs")?;
-        for (option, share) in [
-            ("--dropout", self.dropout),
-            ("--label-smoothing", self.label_smoothing),
-        ] {
-            let holds = (0.0..1.0).contains(&share);
-            check(option, share, holds, "0 or more, below 1")?;
-        }
-        let fraction = self.val_fraction;
-        let inside = fraction > 0.0 && fraction < 1.0;
-        check("--val-fraction", fraction, inside, "between 0 and 1")
-    }
-}
-
-fn method(step: &StepArgs) -> Result<Method, Failure> {
-    if step.solver == SolverArg::Sgd {
-        let momentum = match step.momentum {
-            Some(momentum) => single("--momentum", momentum)?,
-            None => DEFAULT_MOMENTUM,
-        };
-        check(
-            "--momentum",
-            momentum,
-            (0.0..1.0).contains(&momentum),
-            "0 or more, below 1",
-        )?;
-        let nesterov = step.nesterov;
-        check(
-            "--nesterov",
-            nesterov,
-            !nesterov || momentum > 0.0,
-            "used with a momentum",
-        )?;
-        return Ok(Method::Sgd { momentum, nesterov });
-    }
-    for (option, given) in [
-        ("--momentum", step.momentum.is_some()),
-        ("--nesterov", step.nesterov),
-    ] {
-        if given {
-            let message = format!("{option}: only sgd has it (add `--solver sgd`)");
-            return Err(Failure::new(Exit::Usage, message));
-        }
-    }
-    Ok(match step.solver {
-        SolverArg::Adamw => Method::AdamW,
-        _ => Method::Adam,
-    })
 }
 
 /// The number that training calculates with. One that is too small or too large

@@ -5,15 +5,23 @@
 //! the same thing: the views of an image, rows with bit-identical features, and
 //! the members of a group.
 
+mod folds;
+
 use std::collections::{HashMap, HashSet};
 
-use common::{exit::Exit, random, source::Split};
+use common::{cache::CacheReader, exit::Exit, random, source::Split};
 use rand::seq::SliceRandom;
 
-use crate::{dataset::RowInfo, failure::Failure};
+use crate::{
+    dataset::{Dataset, RowInfo},
+    failure::Failure,
+    plan::Settings,
+};
+
+pub(crate) use folds::folds;
 
 /// Row numbers of a dataset, ascending.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Partition {
     pub(crate) train: Vec<u32>,
     pub(crate) validation: Vec<u32>,
@@ -36,9 +44,23 @@ pub(crate) struct Draw<'a> {
     pub(crate) labels: &'a [u32],
     pub(crate) rows: &'a [RowInfo],
     /// Group of an image, by its position in the plan.
-    pub(crate) group: &'a dyn Fn(u64) -> Option<&'a str>,
+    pub(crate) group: Box<dyn Fn(u64) -> Option<&'a str> + 'a>,
     pub(crate) fraction: f64,
     pub(crate) seed: u64,
+}
+
+impl<'a> Draw<'a> {
+    /// Out of a cache's rows, loaded with [`FITTING_SPLITS`], with the groups of its plan.
+    pub(crate) fn new(reader: &'a CacheReader, dataset: &'a Dataset, settings: &Settings) -> Self {
+        let plan = reader.plan();
+        Self {
+            labels: &dataset.labels,
+            rows: &dataset.rows,
+            group: Box::new(|id| plan.get(id).and_then(|sample| sample.group.as_deref())),
+            fraction: settings.val_fraction,
+            seed: settings.seed,
+        }
+    }
 }
 
 /// Splits that a training reads. The test split is none of its business.

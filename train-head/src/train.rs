@@ -20,7 +20,7 @@ use crate::{
     fit::{Best, Ending, Outcome, Task, fit},
     judge::Judge,
     monitor::Monitor,
-    plan::{Existing, TrainPlan},
+    plan::{Existing, Settings, TrainPlan, recorded_settings},
     report,
     split::{Draw, FITTING_SPLITS, Origin, Partition, partition},
     test_reads,
@@ -34,7 +34,7 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     let layer = choose_layer(&reader, plan.layer.as_deref())?;
     make_folder(&plan.out, plan.existing)?;
     let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS, &stop)?;
-    let partition = divide(plan, &reader, &dataset)?;
+    let partition = divide(&reader, &dataset, &plan.settings)?;
     let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)
         .map_err(|error| cannot_write(&plan.out, &error))?;
     introduce(&monitor, &dataset, &partition, layer);
@@ -52,18 +52,16 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
             (outcome, Some(path))
         }
         None => {
-            let outcome = fit(&task, &mut monitor, &stop);
-            (
-                outcome.map_err(|error| cannot_write(&plan.out, &error))?,
-                None,
-            )
+            let outcome = fit(&task, &mut monitor, &stop)?;
+            (outcome, None)
         }
     };
     let Some(best) = &outcome.best else {
         return Err(not_finite(plan, outcome.ending, None));
     };
     let mut bundle = bundle(&task, &reader, layer, (&outcome, best))?;
-    bundle.record.settings = plan.recorded_settings().or_exit(Exit::Failure)?;
+    bundle.record.settings =
+        recorded_settings(&plan.settings, plan.convex.as_ref()).or_exit(Exit::Failure)?;
     bundle.record.training.path = path;
     test_reads::forget(&plan.out).map_err(|error| cannot_write(&plan.out, &error))?;
     bundle.save(&plan.out).or_exit(Exit::Failure)?;
@@ -113,22 +111,15 @@ fn cannot_write(out: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Failure, message)
 }
 
-fn divide(plan: &TrainPlan, reader: &CacheReader, dataset: &Dataset) -> Result<Partition, Failure> {
-    let group = |id| {
-        reader
-            .plan()
-            .get(id)
-            .and_then(|sample| sample.group.as_deref())
-    };
-    let draw = Draw {
-        labels: &dataset.labels,
-        rows: &dataset.rows,
-        group: &group,
-        fraction: plan.settings.val_fraction,
-        seed: plan.settings.seed,
-    };
+/// The rows that are trained on, and those that judge.
+pub(crate) fn divide(
+    reader: &CacheReader,
+    dataset: &Dataset,
+    settings: &Settings,
+) -> Result<Partition, Failure> {
+    let draw = Draw::new(reader, dataset, settings);
     partition(&draw, &reader.manifest().classes)
-        .map_err(|failure| failure.within(&format!("cache `{}`", plan.cache.display())))
+        .map_err(|failure| failure.within(&format!("cache `{}`", reader.directory().display())))
 }
 
 fn introduce(monitor: &Monitor, dataset: &Dataset, partition: &Partition, layer: &Layer) {
@@ -155,7 +146,7 @@ fn introduce(monitor: &Monitor, dataset: &Dataset, partition: &Partition, layer:
 }
 
 /// The best head as it is exported, measured as it is exported.
-fn bundle(
+pub(crate) fn bundle(
     task: &Task,
     reader: &CacheReader,
     layer: &Layer,
@@ -217,11 +208,13 @@ fn split_record(judge: &Judge, origin: &str, tally: &Tally) -> SplitRecord {
     }
 }
 
-fn ended_by(ending: Ending) -> &'static str {
+/// How a run or a trial says why it ended.
+pub(crate) fn ended_by(ending: Ending) -> &'static str {
     match ending {
         Ending::Epochs => "epochs",
         Ending::Patience => "patience",
         Ending::NonFinite { .. } => "non-finite",
+        Ending::Halved => "halved",
         Ending::Signal(_) => "signal",
     }
 }
@@ -255,7 +248,7 @@ fn conclude(
             monitor.say("the last epoch is the best: more --epochs or a higher --learning-rate may do better");
             Ok(Exit::Success)
         }
-        Ending::Epochs | Ending::Patience => Ok(Exit::Success),
+        Ending::Epochs | Ending::Patience | Ending::Halved => Ok(Exit::Success),
     }
 }
 

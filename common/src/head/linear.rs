@@ -1,4 +1,4 @@
-//! A fully connected layer, `y = x·Wᵀ + b`, with its gradients.
+//! A fully connected layer, `y = x·Wᵀ + b`.
 
 use rand::{Rng, RngCore};
 
@@ -53,42 +53,6 @@ impl Linear {
             Matrix::new(&self.weight, self.outputs, self.inputs).transposed(),
             output,
             Output::Add,
-        );
-    }
-
-    /// From the loss's gradient by the layer's output, `[B, outputs]`, the one by
-    /// its parameters: dW = dYᵀ·X, db = the column sums of dY. `gradient` is overwritten.
-    ///
-    /// # Panics
-    /// When the slices are not a whole, equal number of rows.
-    pub fn parameter_gradient(&self, input: &[f32], output_gradient: &[f32], gradient: &mut Self) {
-        let rows = input.len() / self.inputs;
-        multiply(
-            Matrix::new(output_gradient, rows, self.outputs).transposed(),
-            Matrix::new(input, rows, self.inputs),
-            &mut gradient.weight,
-            Output::Replace,
-        );
-        gradient.bias.fill(0.0);
-        for row in output_gradient.chunks_exact(self.outputs) {
-            for (sum, value) in gradient.bias.iter_mut().zip(row) {
-                *sum += value;
-            }
-        }
-    }
-
-    /// From the loss's gradient by the layer's output, `[B, outputs]`, the one by
-    /// its input: dX = dY·W, `[B, inputs]`.
-    ///
-    /// # Panics
-    /// When the slices are not a whole, equal number of rows.
-    pub fn input_gradient(&self, output_gradient: &[f32], input_gradient: &mut [f32]) {
-        let rows = input_gradient.len() / self.inputs;
-        multiply(
-            Matrix::new(output_gradient, rows, self.outputs),
-            Matrix::new(&self.weight, self.outputs, self.inputs),
-            input_gradient,
-            Output::Replace,
         );
     }
 }

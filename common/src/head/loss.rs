@@ -1,21 +1,13 @@
-//! Cross-entropy with label smoothing and class weights, with the semantics of
-//! PyTorch's `F.cross_entropy(…, reduction="mean")`.
-//!
-//! For a row with logits z, label y, p = softmax(z), class weights w, smoothing ε:
-//!
-//! ```text
-//! loss_i = (1 − ε)·w_y·(−log p_y) + ε/C·Σ_c w_c·(−log p_c)
-//! loss   = Σ_i loss_i / Σ_i w_{y_i}
-//! ```
+//! Cross-entropy, with the semantics of PyTorch's `F.cross_entropy(…, reduction="mean")`:
+//! for a row with logits z and label y, `log Σ exp(z) − z_y`. What is minimised in training,
+//! with label smoothing and class weights, is in [`super::stack`].
 
 use serde::{Deserialize, Serialize};
 
-/// A loss over logits and labels.
-#[derive(Clone, Debug, PartialEq)]
+/// The loss over logits and labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossEntropy {
-    label_smoothing: f32,
-    class_weights: Vec<f32>,
-    weight_sum: f32,
+    classes: usize,
 }
 
 /// A loss summed over rows, so that batches add up to an epoch.
@@ -41,79 +33,27 @@ impl LossSum {
 }
 
 impl CrossEntropy {
-    /// `label_smoothing` in [0, 1]; one weight a class, finite and not negative.
-    pub fn new(label_smoothing: f32, class_weights: Vec<f32>) -> Self {
-        Self {
-            label_smoothing,
-            weight_sum: class_weights.iter().sum(),
-            class_weights,
-        }
-    }
-
     /// Without smoothing, all classes alike: what is reported beside accuracy.
     pub fn plain(classes: usize) -> Self {
-        Self::new(0.0, vec![1.0; classes])
+        Self { classes }
     }
 
     /// The loss of `logits` `[B, C]` with `labels` `[B]`, each below C.
     ///
     /// # Panics
     /// When a label is not below C.
-    pub fn evaluate(&self, logits: &[f32], labels: &[u32]) -> LossSum {
+    pub fn evaluate(self, logits: &[f32], labels: &[u32]) -> LossSum {
         let mut sum = LossSum::default();
-        for (row, &label) in logits.chunks_exact(self.class_weights.len()).zip(labels) {
+        for (row, &label) in logits.chunks_exact(self.classes).zip(labels) {
             let maximum = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let partition: f32 = row.iter().map(|z| (z - maximum).exp()).sum();
-            sum.add(self.row_loss(row, label, maximum + partition.ln()));
+            let loss = maximum + partition.ln() - row[label as usize];
+            sum.add(LossSum {
+                total: f64::from(loss),
+                weight: 1.0,
+            });
         }
         sum
-    }
-
-    /// As [`CrossEntropy::evaluate`], and replaces `logits` by the gradient of
-    /// the batch's mean loss.
-    ///
-    /// # Panics
-    /// When a label is not below C.
-    pub fn differentiate(&self, logits: &mut [f32], labels: &[u32]) -> LossSum {
-        let classes = self.class_weights.len();
-        let weight: f64 = labels
-            .iter()
-            .map(|&label| f64::from(self.class_weights[label as usize]))
-            .sum();
-        let scale = (1.0 / weight) as f32;
-        let spread = self.label_smoothing / classes as f32;
-        let mut sum = LossSum::default();
-        for (row, &label) in logits.chunks_exact_mut(classes).zip(labels) {
-            let maximum = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let partition: f32 = row.iter().map(|z| (z - maximum).exp()).sum();
-            sum.add(self.row_loss(row, label, maximum + partition.ln()));
-            let hard = (1.0 - self.label_smoothing) * self.class_weights[label as usize];
-            let factor = scale * (hard + spread * self.weight_sum) / partition;
-            for (z, class_weight) in row.iter_mut().zip(&self.class_weights) {
-                *z = (*z - maximum).exp() * factor - scale * spread * class_weight;
-            }
-            row[label as usize] -= scale * hard;
-        }
-        sum
-    }
-
-    /// `log_partition` is log Σ exp(z).
-    fn row_loss(&self, row: &[f32], label: u32, log_partition: f32) -> LossSum {
-        let weight = self.class_weights[label as usize];
-        let hard = weight * (log_partition - row[label as usize]);
-        let mut total = f64::from((1.0 - self.label_smoothing) * hard);
-        if self.label_smoothing > 0.0 {
-            let soft: f64 = row
-                .iter()
-                .zip(&self.class_weights)
-                .map(|(z, w)| f64::from(w * (log_partition - z)))
-                .sum();
-            total += f64::from(self.label_smoothing) / row.len() as f64 * soft;
-        }
-        LossSum {
-            total,
-            weight: f64::from(weight),
-        }
     }
 }
 
@@ -129,9 +69,7 @@ mod tests {
 
     #[test]
     fn huge_logits_do_not_overflow() {
-        let mut logits = [1e30, -1e30];
-        let sum = CrossEntropy::plain(2).differentiate(&mut logits, &[0]);
+        let sum = CrossEntropy::plain(2).evaluate(&[1e30, -1e30], &[0]);
         assert_eq!(sum.mean(), 0.0);
-        assert_eq!(logits, [0.0, 0.0]);
     }
 }

@@ -1,9 +1,8 @@
-//! Classification heads on cached features: what they are, how they run
-//! forwards and backwards, how good they are, and the bundle they are kept in.
+//! Classification heads on cached features: what they are, how they run,
+//! how they are trained, how good they are, and the bundle they are kept in.
 //!
 //! Comes in: features `[B, D]` f32 and labels. Goes out: logits `[B, C]`, losses,
-//! gradients, metrics, and `head.safetensors` + `run.json`. Which step to take
-//! along a gradient is the trainer's business, not this module's.
+//! metrics, and `head.safetensors` + `run.json`. [`stack`] trains heads, many at once.
 
 mod blocks;
 mod bundle;
@@ -18,6 +17,7 @@ mod neighbours;
 mod network;
 mod normalise;
 pub mod ridge;
+pub mod stack;
 pub mod statistics;
 mod tridiagonal;
 
@@ -26,7 +26,7 @@ pub use bundle::{
     Bundle, BundleError, FORMAT_VERSION, HEAD_FILE, PathPoint, PathRecord, RUN_FILE, RunRecord,
     SplitRecord, TrainingRecord,
 };
-pub use forward::{Dropout, Pass};
+pub use forward::Pass;
 pub use gram::{Gram, Sampling};
 pub use linear::Linear;
 pub use loss::{CrossEntropy, LossSum};

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::{
-    Head, Linear, Rows,
+    Head, HeadKind, Linear, Rows,
     matrix::{Matrix, Output, multiply},
 };
 
@@ -194,7 +194,7 @@ impl Centroids {
                 *weight = (sum / norm.max(f64::MIN_POSITIVE)) as f32;
             }
         }
-        Head::Linear(layer)
+        Head::from_layers(HeadKind::Linear, vec![layer])
     }
 }
 
@@ -235,7 +235,11 @@ mod tests {
                 let cosines: Vec<_> = set.chunks_exact(FEATURES).map(cosine).collect();
                 let mut expected: Vec<u64> = (0..rows as u64).collect();
                 expected.sort_by(|&a, &b| cosines[b as usize].total_cmp(&cosines[a as usize]));
-                let found: Vec<_> = nearest.found.iter().map(|neighbour| neighbour.row).collect();
+                let found: Vec<_> = nearest
+                    .found
+                    .iter()
+                    .map(|neighbour| neighbour.row)
+                    .collect();
                 assert_eq!(found, expected[..k], "blocks of {block}");
             }
         }

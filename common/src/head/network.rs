@@ -83,6 +83,11 @@ impl Head {
         Self { kind, layers }
     }
 
+    /// A head of the given layers, which fit `kind` and one another.
+    pub(super) fn from_layers(kind: HeadKind, layers: Vec<Linear>) -> Self {
+        Self { kind, layers }
+    }
+
     /// The shape of the head.
     pub fn kind(&self) -> HeadKind {
         self.kind

@@ -7,7 +7,7 @@ use common::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Settings, TrainPlan, check};
+use super::{Settings, check};
 use crate::{
     cli::{SolverArg, TrainArgs},
     failure::Failure,
@@ -113,26 +113,20 @@ impl ConvexSolver {
     }
 }
 
-impl TrainPlan {
-    /// The hyper-parameters as `run.json` keeps them.
-    pub(crate) fn recorded_settings(&self) -> serde_json::Result<Value> {
-        let Some(solver) = &self.convex else {
-            return serde_json::to_value(&self.settings);
-        };
-        let Settings {
-            normalise,
-            class_weights,
-            val_fraction,
-            seed,
-            ..
-        } = &self.settings;
-        let mut settings = serde_json::to_value(solver)?;
-        settings["normalise"] = json!(normalise);
-        settings["class_weights"] = json!(class_weights);
-        settings["val_fraction"] = json!(val_fraction);
-        settings["seed"] = json!(seed);
-        Ok(settings)
-    }
+/// The hyper-parameters as `run.json` keeps them.
+pub(crate) fn recorded_settings(
+    settings: &Settings,
+    convex: Option<&ConvexSolver>,
+) -> serde_json::Result<Value> {
+    let Some(solver) = convex else {
+        return serde_json::to_value(settings);
+    };
+    let mut recorded = serde_json::to_value(solver)?;
+    recorded["normalise"] = json!(settings.normalise);
+    recorded["class_weights"] = json!(settings.class_weights);
+    recorded["val_fraction"] = json!(settings.val_fraction);
+    recorded["seed"] = json!(settings.seed);
+    Ok(recorded)
 }
 
 fn path(option: &str, given: Option<&[f64]>, default: &[f64]) -> Result<Vec<f64>, Failure> {

@@ -1,5 +1,7 @@
 use clap::{CommandFactory, Parser};
 
+use common::head::stack::Method;
+
 use super::*;
 
 fn plan(line: &str) -> Result<Plan, Failure> {

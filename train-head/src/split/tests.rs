@@ -14,7 +14,7 @@ fn draw<'a>(labels: &'a [u32], rows: &'a [RowInfo]) -> Draw<'a> {
     Draw {
         labels,
         rows,
-        group: &|_| None,
+        group: Box::new(|_| None),
         fraction: 0.25,
         seed: 1,
     }
@@ -60,7 +60,7 @@ fn duplicates_groups_and_views_never_straddle() {
     let names: Vec<String> = (0..30).map(|group| format!("g{group}")).collect();
     let group = |id: u64| Some(names[(id - 200) as usize / 5].as_str());
     let draw = Draw {
-        group: &group,
+        group: Box::new(group),
         ..draw(&labels, &rows)
     };
     let parts = partition(&draw, &classes(3)).unwrap();
@@ -124,4 +124,41 @@ fn what_cannot_be_trained_on_is_named() {
     );
     assert!(message(partition(&draw(&[0, 1], &two), &classes(2))).starts_with("no row is left"));
     assert!(message(partition(&draw(&[], &[]), &classes(2))).starts_with("the training split"));
+}
+
+#[test]
+fn folds_validate_every_row_once_with_the_same_share_of_every_class() {
+    let labels: Vec<u32> = (0..90).map(|row| u32::from(row >= 30)).collect();
+    // Rows 0 and 1, 2 and 3, … have the same features.
+    let rows = rows(&(0..90).map(|row| row / 2).collect::<Vec<_>>());
+    let parts = folds(&draw(&labels, &rows), &classes(2), 5).unwrap();
+    let mut validated: Vec<u32> = parts
+        .iter()
+        .flat_map(|part| part.validation.clone())
+        .collect();
+    validated.sort_unstable();
+    assert_eq!(validated, (0..90).collect::<Vec<_>>());
+    for part in &parts {
+        assert_eq!(count(&labels, &part.validation, 2), [6, 12]);
+        assert_eq!(part.train.len(), 72);
+        assert!(
+            part.validation
+                .iter()
+                .all(|row| part.validation.contains(&(row ^ 1)))
+        );
+    }
+    assert_eq!(parts, folds(&draw(&labels, &rows), &classes(2), 5).unwrap());
+}
+
+#[test]
+fn fold_that_would_take_all_of_a_class_is_named() {
+    let labels = [0, 0, 0, 0, 1];
+    let rows = rows(&[1, 2, 3, 4, 5]);
+    let failure = folds(&draw(&labels, &rows), &classes(2), 2).unwrap_err();
+    assert!(
+        failure
+            .to_string()
+            .contains("fold 2 of 2: class `c1` has no row"),
+        "{failure}"
+    );
 }

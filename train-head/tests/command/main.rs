@@ -4,7 +4,9 @@
 
 mod fixture;
 mod judging;
+mod probe;
 mod solvers;
+mod sweep;
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -206,8 +208,11 @@ fn feature_that_is_not_a_number_is_named_by_its_image() {
     let start = place_of.unwrap() + 4 * 5;
     bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(&files[0], bytes).unwrap();
-    let stderr = place.run("linear @cache --out @run", Exit::Input).stderr;
-    assert!(stderr.contains("`00000.jpg`: feature 5 is NaN"), "{stderr}");
+    for command in ["linear", "sweep"] {
+        let line = format!("{command} @cache --out @run");
+        let stderr = place.run(&line, Exit::Input).stderr;
+        assert!(stderr.contains("`00000.jpg`: feature 5 is NaN"), "{stderr}");
+    }
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Isa {
     }
 
     /// Floats in a vector.
-    pub(super) fn lanes(self) -> usize {
+    pub(crate) fn lanes(self) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512Vnni | Kind::Avx512 => Avx512::<false>::LANES,
@@ -122,7 +122,7 @@ impl Isa {
     }
 
     /// Runs `task` compiled for this set.
-    pub(super) fn run<T: Task>(self, task: T) {
+    pub(crate) fn run<T: Task>(self, task: T) {
         match self.0 {
             // SAFETY: an `Isa` of this kind exists only where the features
             // were detected.
@@ -182,7 +182,7 @@ impl fmt::Display for Isa {
 }
 
 /// A loop over vectors. `run` must be `#[inline(always)]`.
-pub(super) trait Task {
+pub(crate) trait Task {
     fn run<S: Simd>(self, simd: S);
 }
 

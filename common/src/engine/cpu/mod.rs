@@ -34,7 +34,7 @@ mod depthwise;
 mod direct;
 mod fusion;
 mod int8;
-mod isa;
+pub(crate) mod isa;
 mod kernel;
 mod layout;
 mod lowering;
@@ -43,14 +43,14 @@ mod placement;
 mod pool;
 mod profile;
 mod schedule;
-mod scratch;
+pub(crate) mod scratch;
 mod slots;
 mod step;
 mod strip;
 #[cfg(test)]
 mod tests;
 mod tile;
-mod vector;
+pub(crate) mod vector;
 mod winograd;
 mod winograd_transform;
 

@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 };
 
 /// Arithmetic on vectors of [`Simd::LANES`] floats.
-pub(super) trait Simd: Copy {
+pub(crate) trait Simd: Copy {
     /// A register.
     type Vector: Copy;
     /// Floats in a vector.

@@ -58,7 +58,7 @@ pub struct TrainingRecord {
     pub epochs: u32,
     /// The epoch, or point of the path, whose parameters are kept, counted from 1.
     pub best_epoch: u32,
-    /// Why it ended: `epochs`, `patience`, `non-finite`, or `signal`.
+    /// Why it ended: `epochs`, `patience`, `non-finite`, `halved`, or `signal`.
     pub ended_by: String,
     /// Where the training rows come from, and how good the kept head is on them.
     pub train: SplitRecord,
@@ -105,7 +105,8 @@ pub struct PathPoint {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitRecord {
-    /// `source`: as the source says; `drawn`: taken out of the training rows.
+    /// `source`: as the source says; `drawn`: taken out of the training rows;
+    /// `refit`: training and validation rows together.
     pub origin: String,
     /// Rows of each class.
     pub class_rows: Vec<u64>,

@@ -1,0 +1,90 @@
+//! A point of the space as a training takes it.
+
+use common::head::{HeadKind, Normalisation, logistic::DEFAULT_TOLERANCE, stack::Method};
+
+use super::{
+    name::{LBFGS, Name},
+    source,
+    space::{Point, Space, Value},
+};
+use crate::plan::{ConvexSolver, DEFAULT_MOMENTUM, Settings, SweepPlan, optimizer_defaults};
+
+/// C where a space that has lbfgs does not say, as scikit-learn's.
+pub(crate) const DEFAULT_C: f64 = 1.0;
+
+/// A point as a training takes it.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    pub(crate) point: Point,
+    pub(crate) head: HeadKind,
+    pub(crate) settings: Settings,
+    /// C of logistic regression, which takes the place of steps.
+    pub(crate) c: Option<f64>,
+    /// Which of the sweep's sources its features come from.
+    pub(crate) source: usize,
+}
+
+impl Candidate {
+    /// The training that `point` stands for.
+    pub(super) fn new(space: &Space, plan: &SweepPlan, point: Point) -> Self {
+        let number = |name| match space.value(&point, name) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        };
+        let word = |name| match space.value(&point, name) {
+            Some(Value::Word(word)) => Some(word.as_str()),
+            _ => None,
+        };
+        let mut settings: Settings = plan.base.clone();
+        settings.optimizer = match word(Name::Solver) {
+            Some("adamw") => Method::AdamW,
+            Some("sgd") => Method::Sgd {
+                momentum: DEFAULT_MOMENTUM,
+                nesterov: false,
+            },
+            _ => Method::Adam,
+        };
+        (settings.learning_rate, settings.weight_decay) = optimizer_defaults(settings.optimizer);
+        settings.normalise = match word(Name::Normalise) {
+            Some("l2") => Normalisation::L2,
+            Some("standardise") => Normalisation::Standardise,
+            _ => Normalisation::None,
+        };
+        let real = |name, default: f32| number(name).map_or(default, |number| number as f32);
+        settings.learning_rate = number(Name::LearningRate).unwrap_or(settings.learning_rate);
+        settings.weight_decay = real(Name::WeightDecay, settings.weight_decay);
+        settings.label_smoothing = real(Name::LabelSmoothing, settings.label_smoothing);
+        settings.dropout = real(Name::Dropout, settings.dropout);
+        if let Some(rows) = number(Name::BatchSize) {
+            settings.batch_size = rows as usize;
+        }
+        let is_logistic = word(Name::Solver) == Some(LBFGS);
+        Self {
+            head: match number(Name::Hidden) {
+                Some(hidden) if hidden > 0.0 => HeadKind::Mlp {
+                    hidden: hidden as usize,
+                },
+                _ => HeadKind::Linear,
+            },
+            c: is_logistic.then(|| number(Name::C).unwrap_or(DEFAULT_C)),
+            source: source::chosen(space, &point, plan),
+            settings,
+            point,
+        }
+    }
+
+    /// The convex solver that takes the place of steps.
+    pub(super) fn convex(&self) -> Option<ConvexSolver> {
+        let c = self.c?;
+        Some(ConvexSolver::Lbfgs {
+            c: vec![c],
+            tolerance: DEFAULT_TOLERANCE,
+        })
+    }
+
+    /// Whether one path over C finds both.
+    pub(super) fn shares_path(&self, other: &Self) -> bool {
+        let key = |candidate: &Self| (candidate.source, candidate.settings.normalise);
+        self.c.is_some() && other.c.is_some() && key(self) == key(other)
+    }
+}

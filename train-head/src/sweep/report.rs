@@ -1,0 +1,125 @@
+//! The end of a sweep, for people or for scripts.
+
+use std::{fmt::Write as _, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Sweep,
+    edges::edges,
+    progress::figures,
+    table::TABLE_FILE,
+    trial::{Finished, Status, ranked},
+    winner::folder,
+};
+use crate::{failure::Failure, plan::Refit, report};
+
+/// Trials that are listed.
+const LISTED: usize = 5;
+
+/// Prints the best trials, the winner, and what to make of them.
+pub(super) fn print(
+    sweep: &Sweep,
+    trials: &[Finished],
+    best: &Finished,
+    elapsed: Duration,
+) -> Result<(), Failure> {
+    let mut edges = edges(&sweep.space, &best.point);
+    edges.extend(last_epoch(sweep, best));
+    let text = text(sweep, trials, (best, &edges), elapsed);
+    let counts: Map<String, Value> = Status::ALL
+        .iter()
+        .map(|status| {
+            let count = trials
+                .iter()
+                .filter(|trial| trial.status == *status)
+                .count();
+            (status.as_str().to_owned(), count.into())
+        })
+        .collect();
+    let names = sweep
+        .space
+        .0
+        .iter()
+        .map(|dimension| dimension.name.as_str().to_owned());
+    let parameters: Map<String, Value> = names
+        .zip(best.point.iter().map(|value| json!(value)))
+        .collect();
+    let value = json!({
+        "sweep": sweep.plan.out.to_string_lossy(),
+        "best": {
+            "run": folder(&sweep.plan.out).to_string_lossy(),
+            "trial": best.trial,
+            "parameters": parameters,
+            "best_epoch": best.best_epoch,
+            "figures": best.figures,
+            "intervals": best.intervals,
+            "refit": sweep.plan.refit == Refit::TrainAndValidation,
+        },
+        "trials": trials.len(),
+        "status": counts,
+        "edges": edges,
+        "seconds": elapsed.as_secs_f64(),
+    });
+    report::result(sweep.plan.report.result, &text, &value)
+}
+
+/// More epochs are beyond the space too.
+fn last_epoch(sweep: &Sweep, best: &Finished) -> Option<String> {
+    let epochs = sweep.plan.base.epochs;
+    (epochs > 1 && best.best_epoch == epochs).then(|| {
+        format!(
+            "the best trial's last epoch, {epochs}, is its best one: more --epochs may do better"
+        )
+    })
+}
+
+fn text(
+    sweep: &Sweep,
+    trials: &[Finished],
+    (best, edges): (&Finished, &[String]),
+    elapsed: Duration,
+) -> String {
+    let mut text = String::from("trial  accuracy    loss    epochs  status    parameters\n");
+    for trial in ranked(trials, sweep.plan.objective)
+        .into_iter()
+        .take(LISTED)
+    {
+        let interval = trial.intervals.map_or(String::new(), |intervals| {
+            format!(
+                "  (±{:.2}%, ±{:.4})",
+                intervals.val_accuracy * 100.0,
+                intervals.val_loss
+            )
+        });
+        let _ = writeln!(
+            text,
+            "{:>5}  {:>7.2}%  {:>7.4}  {:>6}  {:<8}  {}{interval}",
+            trial.trial,
+            trial.figures.val_accuracy * 100.0,
+            trial.figures.val_loss,
+            trial.epochs,
+            trial.status.as_str(),
+            sweep.space.describe(&trial.point),
+        );
+    }
+    let refit = match sweep.plan.refit {
+        Refit::No => "",
+        Refit::TrainAndValidation => ", refitted on training and validation rows",
+    };
+    let out = &sweep.plan.out;
+    let _ = writeln!(
+        text,
+        "best: trial {} of {}, {} on validation rows; its head is in `{}`{refit}; all trials in `{}`; {:.1} s",
+        best.trial,
+        trials.len(),
+        figures(&best.figures),
+        folder(out).display(),
+        out.join(TABLE_FILE).display(),
+        elapsed.as_secs_f64()
+    );
+    for edge in edges {
+        let _ = writeln!(text, "note: {edge}");
+    }
+    text
+}

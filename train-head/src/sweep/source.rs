@@ -1,0 +1,113 @@
+//! What a sweep's features are read from: every layer asked for of every cache.
+
+use common::{
+    cache::{CacheReader, Layer},
+    exit::Exit,
+    interrupt::Interrupt,
+};
+
+use super::{
+    name::Name,
+    record::SourceRecord,
+    space::{Dimension, Domain, Point, Space, Value},
+};
+use crate::{
+    dataset::{Dataset, choose_layer},
+    failure::{Failure, OrExit},
+    plan::SweepPlan,
+    split::FITTING_SPLITS,
+};
+
+/// One layer of one cache.
+pub(crate) struct Source {
+    pub(crate) reader: CacheReader,
+    pub(crate) layer: Layer,
+    pub(crate) dataset: Dataset,
+}
+
+/// Opens all sources: cache by cache, layer by layer. They hold the same images.
+pub(crate) fn open(plan: &SweepPlan, stop: &Interrupt) -> Result<Vec<Source>, Failure> {
+    let mut sources: Vec<Source> = Vec::new();
+    let layers: Vec<Option<&str>> = match &plan.layers[..] {
+        [] => vec![None],
+        named => named.iter().map(|name| Some(name.as_str())).collect(),
+    };
+    for cache in &plan.caches {
+        for name in &layers {
+            let reader = CacheReader::open(cache).or_exit(Exit::Input)?;
+            let layer = choose_layer(&reader, *name)?.clone();
+            let dataset = Dataset::load(&reader, &layer, &FITTING_SPLITS, stop)?;
+            let source = Source {
+                reader,
+                layer,
+                dataset,
+            };
+            if let Some(first) = sources.first() {
+                source.check_against(first)?;
+            }
+            sources.push(source);
+        }
+    }
+    Ok(sources)
+}
+
+impl Source {
+    /// Trials can only be compared on the same rows.
+    fn check_against(&self, first: &Self) -> Result<(), Failure> {
+        let rows = |source: &Self| -> Vec<_> {
+            let rows = source.dataset.rows.iter().zip(&source.dataset.labels);
+            rows.map(|(row, label)| (row.id, row.view, row.split, *label))
+                .collect()
+        };
+        let same = self.reader.manifest().plan_sha256 == first.reader.manifest().plan_sha256
+            && self.reader.manifest().classes == first.reader.manifest().classes
+            && rows(self) == rows(first);
+        if same {
+            return Ok(());
+        }
+        let message = format!(
+            "cache `{}`: not the same images, labels and views as in `{}` (extract both from one source)",
+            self.reader.directory().display(),
+            first.reader.directory().display()
+        );
+        Err(Failure::new(Exit::Mismatch, message))
+    }
+
+    pub(crate) fn record(&self) -> SourceRecord {
+        SourceRecord {
+            fingerprint: self.reader.manifest().fingerprint.clone(),
+            plan_sha256: self.reader.manifest().plan_sha256.clone(),
+            layer: self.layer.name.clone(),
+        }
+    }
+}
+
+/// The dimensions of a choice among sources; none where there is nothing to choose.
+pub(crate) fn dimensions(plan: &SweepPlan) -> Vec<Dimension> {
+    let words = |name, words: Vec<String>| Dimension {
+        name,
+        domain: Domain::Choices(words.into_iter().map(Value::Word).collect()),
+    };
+    let caches = plan
+        .caches
+        .iter()
+        .map(|cache| cache.to_string_lossy().into_owned());
+    let mut dimensions = Vec::new();
+    if plan.caches.len() > 1 {
+        dimensions.push(words(Name::Cache, caches.collect()));
+    }
+    if plan.layers.len() > 1 {
+        dimensions.push(words(Name::Layer, plan.layers.clone()));
+    }
+    dimensions
+}
+
+/// Which source `point` chooses, in the order of [`open`].
+pub(crate) fn chosen(space: &Space, point: &Point, plan: &SweepPlan) -> usize {
+    let index = |name| {
+        let dimension = space.0.iter().find(|dimension| dimension.name == name)?;
+        dimension.domain.position(space.value(point, name)?)
+    };
+    let index = |name| index(name).map_or(0, |position| position as usize);
+    index(Name::Cache) * plan.layers.len().max(1) + index(Name::Layer)
+}

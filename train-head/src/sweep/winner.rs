@@ -1,0 +1,108 @@
+//! The best trial as a run in the sweep's folder.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use common::{
+    exit::Exit,
+    head::{Bundle, BundleError},
+};
+
+use super::{
+    candidate::Candidate,
+    round::{Made, Replicate},
+    source::Source,
+};
+use crate::{
+    failure::{Failure, OrExit},
+    fit::{Ending, Task},
+    plan::recorded_settings,
+    split::Partition,
+    test_reads,
+    train::{bundle, ended_by},
+};
+
+/// Name of the winner's run in the sweep's folder.
+pub(crate) const BEST_FOLDER: &str = "best";
+
+/// A trial, and what its exported head is trained on.
+pub(super) struct Winner<'a> {
+    pub(super) candidate: &'a Candidate,
+    pub(super) source: &'a Source,
+    pub(super) replicate: &'a Replicate,
+}
+
+/// Where the winner of the sweep in `directory` is.
+pub(super) fn folder(directory: &Path) -> PathBuf {
+    directory.join(BEST_FOLDER)
+}
+
+impl Winner<'_> {
+    /// Whether its run is in `directory`, as it was after its last epoch. (A signal leaves
+    /// the best head of a round that is not over, which may be another one.)
+    pub(super) fn is_saved(&self, directory: &Path) -> Result<bool, Failure> {
+        let record = match Bundle::load(&folder(directory)) {
+            Err(BundleError::NotFound(_)) => return Ok(false),
+            other => other.or_exit(Exit::Input)?.record,
+        };
+        let settings = self.settings()?;
+        Ok(
+            record.training.ended_by != ended_by(Ending::Signal(Exit::Interrupted))
+                && record.head == self.candidate.head
+                && record.settings == settings
+                && record.fingerprint == self.source.reader.manifest().fingerprint
+                && record.layer == self.source.layer.name,
+        )
+    }
+
+    /// Its settings as a run records them.
+    fn settings(&self) -> Result<serde_json::Value, Failure> {
+        let convex = self.candidate.convex();
+        recorded_settings(&self.candidate.settings, convex.as_ref()).or_exit(Exit::Failure)
+    }
+
+    /// The task of its head on `partition`, with the settings of the replicate.
+    pub(super) fn task<'a>(&'a self, partition: &'a Partition) -> Task<'a> {
+        Task {
+            dataset: &self.source.dataset,
+            partition,
+            classes: self.source.reader.manifest().classes.len(),
+            head: self.candidate.head,
+            settings: &self.candidate.settings,
+        }
+    }
+
+    /// Saves `made`, which has a best head, as the winner of the sweep in `directory`.
+    pub(super) fn save(&self, directory: &Path, made: &Made) -> Result<(), Failure> {
+        let mut bundle = self.bundle(&self.replicate.partition, made)?;
+        publish(&mut bundle, directory)
+    }
+
+    /// The bundle of `made`, trained on `partition`.
+    pub(super) fn bundle(&self, partition: &Partition, made: &Made) -> Result<Bundle, Failure> {
+        let Some(best) = &made.outcome.best else {
+            return Err(Failure::new(Exit::Failure, "the best trial has no head"));
+        };
+        let task = self.task(partition);
+        let source = (&self.source.reader, &self.source.layer);
+        let mut bundle = bundle(&task, source.0, source.1, (&made.outcome, best))?;
+        bundle.record.settings = self.settings()?;
+        bundle.record.training.path = made.path.clone();
+        Ok(bundle)
+    }
+}
+
+/// Makes `bundle` the winner of the sweep in `directory`.
+pub(super) fn publish(bundle: &mut Bundle, directory: &Path) -> Result<(), Failure> {
+    let folder = folder(directory);
+    fs::create_dir_all(&folder).map_err(|error| {
+        Failure::new(
+            Exit::Failure,
+            format!("run `{}`: cannot be made: {error}", folder.display()),
+        )
+    })?;
+    test_reads::forget(&folder).or_exit(Exit::Failure)?;
+    bundle.save(&folder).or_exit(Exit::Failure)
+}
