@@ -4,11 +4,14 @@
 //! The trials so far are split into good and other ones; both become a density, and of
 //! candidates drawn from the good one that is proposed whose ratio of densities is largest.
 //! Proposals of the same round count as other ones, which keeps a round from crowding in one
-//! place. A name that a point's solver has no use for is as likely everywhere. Written here because the crates there are propose one point at a time, one
-//! dimension at a time.
+//! place. A name that a point's solver has no use for is as likely everywhere.
+//!
+//! Written here because the crates there are propose one point at a time, one dimension at
+//! a time.
 
-use std::f64::consts::{PI, SQRT_2};
+use std::f64::consts::PI;
 
+use common::head::statistics::normal_tails;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -40,12 +43,13 @@ pub(super) fn propose(
     let mut proposals = Vec::new();
     for _ in 0..count {
         let others = Density::new(space, other.clone());
-        let candidates: Vec<Positions> = (0..CANDIDATES).map(|_| good.draw(stream)).collect();
-        let merit = |point: &Positions| good.of(point).ln() - others.of(point).ln();
-        let best = candidates
-            .into_iter()
-            .max_by(|a, b| merit(a).total_cmp(&merit(b)));
-        let best = best.unwrap_or_default();
+        let candidates = (0..CANDIDATES).map(|_| {
+            let point = good.draw(stream);
+            let merit = good.of(&point).ln() - others.of(&point).ln();
+            (merit, point)
+        });
+        let best = candidates.max_by(|(a, _), (b, _)| a.total_cmp(b));
+        let best = best.map_or_else(Positions::default, |(_, point)| point);
         other.push(best.clone());
         proposals.push(best);
     }
@@ -56,6 +60,8 @@ pub(super) fn propose(
 struct Density<'a> {
     space: &'a Space,
     points: Vec<Positions>,
+    /// Of the kernels along ranges, around each point: their height in every dimension.
+    heights: Vec<Vec<f64>>,
     width: f64,
 }
 
@@ -64,10 +70,16 @@ impl<'a> Density<'a> {
         let dimensions = space.0.len() as f64;
         // Scott's rule for a spread of a quarter of the range.
         let width = 0.25 * (points.len().max(1) as f64).powf(-1.0 / (dimensions + 4.0));
+        let width = width.max(LEAST_WIDTH);
+        let height = |centre: &Option<f64>| centre.map_or(0.0, |centre| height(centre, width));
         Self {
             space,
+            heights: points
+                .iter()
+                .map(|point| point.iter().map(height).collect())
+                .collect(),
             points,
-            width: width.max(LEAST_WIDTH),
+            width,
         }
     }
 
@@ -78,18 +90,28 @@ impl<'a> Density<'a> {
             .iter()
             .map(|dimension| uniform(&dimension.domain))
             .product();
-        let kernels = self.points.iter().map(|centre| {
-            let dimensions = self.space.0.iter().zip(centre.iter().zip(point));
-            let factors = dimensions.map(|(dimension, pair)| self.factor(dimension, pair));
+        let kernels = self.points.iter().zip(&self.heights);
+        let kernels = kernels.map(|(centre, heights)| {
+            let dimensions = self.space.0.iter().zip(heights);
+            let factors = dimensions
+                .zip(centre.iter().zip(point))
+                .map(|(dimension, pair)| self.factor(dimension, pair));
             factors.product::<f64>()
         });
         (uniform + kernels.sum::<f64>()) / (self.points.len() + 1) as f64
     }
 
     /// The density of one dimension at `at`, around `centre`.
-    fn factor(&self, dimension: &Dimension, pair: (&Option<f64>, &Option<f64>)) -> f64 {
+    fn factor(
+        &self,
+        (dimension, height): (&Dimension, &f64),
+        pair: (&Option<f64>, &Option<f64>),
+    ) -> f64 {
         match (&dimension.domain, pair) {
-            (Domain::Range(_), (Some(centre), Some(at))) => normal(*centre, self.width, *at),
+            (Domain::Range(_), (Some(centre), Some(at))) => {
+                let distance = (at - centre) / self.width;
+                height * (-0.5 * distance * distance).exp()
+            }
             (Domain::Choices(choices), (Some(centre), Some(at))) => {
                 let own = if centre == at { OWN_CHOICE } else { 0.0 };
                 own + (1.0 - OWN_CHOICE) / choices.len() as f64
@@ -134,11 +156,10 @@ fn draw_uniform(domain: &Domain, stream: &mut ChaCha8Rng) -> f64 {
     }
 }
 
-/// The normal density around `centre`, cut off at 0 and 1.
-fn normal(centre: f64, width: f64, at: f64) -> f64 {
-    let distance = (at - centre) / width;
+/// The normal density around `centre`, cut off at 0 and 1, where it is largest.
+fn height(centre: f64, width: f64) -> f64 {
     let inside = below((1.0 - centre) / width) - below(-centre / width);
-    (-0.5 * distance * distance).exp() / (width * (2.0 * PI).sqrt() * inside)
+    1.0 / (width * (2.0 * PI).sqrt() * inside)
 }
 
 fn draw_normal(centre: f64, width: f64, stream: &mut ChaCha8Rng) -> f64 {
@@ -153,21 +174,10 @@ fn draw_normal(centre: f64, width: f64, stream: &mut ChaCha8Rng) -> f64 {
     }
 }
 
-/// The share of the standard normal distribution below `x`, to 1e-7 (Abramowitz and
-/// Stegun, 7.1.26).
+/// The share of the standard normal distribution below `x`.
 fn below(x: f64) -> f64 {
-    const A: [f64; 5] = [
-        0.254_829_592,
-        -0.284_496_736,
-        1.421_413_741,
-        -1.453_152_027,
-        1.061_405_429,
-    ];
-    let z = x.abs() / SQRT_2;
-    let t = 1.0 / (1.0 + 0.327_591_1 * z);
-    let polynomial = A.iter().rev().fold(0.0, |sum, a| sum * t + a) * t;
-    let error_function = 1.0 - polynomial * (-z * z).exp();
-    0.5 * (1.0 + error_function.copysign(x))
+    let tail = 0.5 * normal_tails(x.abs());
+    if x < 0.0 { tail } else { 1.0 - tail }
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn binomial_p(fewer: u64, count: u64) -> f64 {
 }
 
 /// P(|Z| > x) of a standard normal Z, for x ≥ 0: erfc(x/√2).
-fn normal_tails(x: f64) -> f64 {
+pub fn normal_tails(x: f64) -> f64 {
     let half = x * x / 2.0;
     if half < 2.0 {
         // erf(t) = 2/√π·e^(−t²)·Σ 2ⁿ·t^(2n+1)/(1·3·…·(2n+1)), t² = half.

@@ -15,7 +15,7 @@ mod temperature;
 
 pub use bootstrap::{DEFAULT_CONFIDENCE, DEFAULT_RESAMPLES, Interval, Resampling, bootstrap};
 pub use calibration::{Calibration, CalibrationTally, ECE_BINS, negative_log_likelihood};
-pub use mcnemar::{EXACT_BELOW, McNemar, McNemarTest, mcnemar};
+pub use mcnemar::{EXACT_BELOW, McNemar, McNemarTest, mcnemar, normal_tails};
 pub use per_class::{ClassFigures, class_figures};
 pub use ranking::{average_precision, mean_average_precision};
 pub use regression::{RegressionFigures, regression_figures};
