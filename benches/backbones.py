@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "judges"))
 import efficientnet_lite0
@@ -38,6 +39,11 @@ class Pooled(torch.nn.Module):
 
     def forward(self, x):
         return networks.features(self.backbone, self.model, x)
+
+
+def write_weights(backbone: str, path: Path) -> None:
+    """Writes the weights of `Pooled` as our own program reads them."""
+    save_file(Pooled(backbone).model.state_dict(), path)
 
 
 def pixels(batch: int) -> np.ndarray:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import backbones
 from pictures import write_jpegs
-from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (500, 375)
@@ -58,7 +57,7 @@ def main() -> int:
         work = Path(folder)
         weights = options.weights or work / "weights.safetensors"
         if options.weights is None:
-            save_file(backbones.Pooled(options.backbone).model.state_dict(), weights)
+            backbones.write_weights(options.backbone, weights)
         for count in (IMAGES, GROWTH * IMAGES):
             write_jpegs(options.photos, SIZE, work / str(count) / "class", count)
             command = [options.bin_dir / "extract", "run", work / str(count), "--out", work / f"cache-{count}", "--quiet"]

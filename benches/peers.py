@@ -28,7 +28,6 @@ import backbones
 import chains
 from backbones import networks
 from pictures import write_jpegs
-from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -140,7 +139,7 @@ def calibration(ours: Headstart, images: Path, cache: Path, model: list) -> list
 def path_comparisons(ours: Headstart, options: argparse.Namespace, work: Path):
     """ResNet-18 from JPEG files to features on disk."""
     weights = work / "weights.safetensors"
-    save_file(backbones.Pooled(PATH_BACKBONE).model.state_dict(), weights)
+    backbones.write_weights(PATH_BACKBONE, weights)
     photos = options.photos or work / "photos"
     if options.photos is None:
         subprocess.run([networks.DATA / "fetch", "photos", photos], check=True)

@@ -23,4 +23,5 @@ pub mod program;
 pub mod progress;
 pub mod publish;
 pub mod random;
+pub mod read;
 pub mod source;

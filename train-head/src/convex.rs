@@ -7,9 +7,10 @@ use common::{
     exit::Exit,
     head::{
         BLOCK_ROWS, Block, Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Rows,
-        Sampling, TrainingRecord,
+        Sampling, Tally, TrainingRecord,
         logistic::{self, Continue, LogisticError, fit_path},
         ridge::Ridge,
+        statistics::Scaling,
     },
     interrupt::Interrupt,
 };
@@ -62,15 +63,6 @@ pub(crate) fn fit_logistic(
     }
 }
 
-/// How `run.json` says why a fit ended.
-pub(crate) fn fit_ended_by(ending: logistic::Ending) -> &'static str {
-    match ending {
-        logistic::Ending::Converged => "converged",
-        logistic::Ending::Precision => "precision",
-        logistic::Ending::Steps => "steps",
-    }
-}
-
 /// Where the best point is the first or the last, a better one may lie beyond.
 pub(crate) fn edge_note(training: &TrainingRecord) -> Option<String> {
     let path = training.path.as_ref()?;
@@ -90,12 +82,7 @@ fn solve(solver: &ConvexSolver, path: &mut Path) -> Result<(), Failure> {
     match solver {
         ConvexSolver::Lbfgs { c, tolerance } => {
             fit_logistic((task, fitted), c, *tolerance, |fit| {
-                path.add(Candidate {
-                    value: fit.strength,
-                    head: fit.head,
-                    steps: Some(fit.steps),
-                    ended_by: fit_ended_by(fit.ending),
-                })
+                path.add(Candidate::logistic(fit))
             })
             .or_exit(Exit::Failure)
         }
@@ -123,11 +110,39 @@ fn solve(solver: &ConvexSolver, path: &mut Path) -> Result<(), Failure> {
 }
 
 /// A solution that has not been judged yet.
-struct Candidate {
+pub(crate) struct Candidate {
     value: f64,
-    head: Head,
+    pub(crate) head: Head,
     steps: Option<usize>,
     ended_by: &'static str,
+}
+
+impl Candidate {
+    /// What logistic regression found.
+    pub(crate) fn logistic(fit: logistic::Fit) -> Self {
+        Self {
+            value: fit.strength,
+            head: fit.head,
+            steps: Some(fit.steps),
+            ended_by: match fit.ending {
+                logistic::Ending::Converged => "converged",
+                logistic::Ending::Precision => "precision",
+                logistic::Ending::Steps => "steps",
+            },
+        }
+    }
+
+    /// What a run says of it, given the validation rows under it.
+    pub(crate) fn point(&self, tally: &Tally, scaling: &Scaling) -> PathPoint {
+        PathPoint {
+            value: self.value,
+            validation_nll: scaling.nll,
+            validation_top1: tally.top1(),
+            temperature: scaling.temperature,
+            steps: self.steps,
+            ended_by: self.ended_by.to_owned(),
+        }
+    }
 }
 
 /// The points so far.
@@ -179,14 +194,7 @@ impl<'a> Path<'a> {
         let validation = &self.task.partition.validation;
         let judge = self.task.judge(&candidate.head, self.fitted, validation);
         let (tally, scaling) = judge.tally_and_temperature().or_exit(Exit::Failure)?;
-        let point = PathPoint {
-            value: candidate.value,
-            validation_nll: scaling.nll,
-            validation_top1: tally.top1(),
-            temperature: scaling.temperature,
-            steps: candidate.steps,
-            ended_by: candidate.ended_by.to_owned(),
-        };
+        let point = candidate.point(&tally, &scaling);
         self.say(&point);
         self.monitor.record(&point).or_exit(Exit::Failure)?;
         self.points.push(point);

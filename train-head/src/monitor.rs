@@ -8,7 +8,7 @@ use std::{
 };
 
 use common::{
-    progress::{Verbosity, warn, write_line},
+    progress::{Verbosity, say, warn},
     publish::{Pending, TEMPORARY_SUFFIX, temporary_prefix},
 };
 use serde::Serialize;
@@ -87,9 +87,7 @@ impl Monitor {
 
     /// Something worth knowing that is not a problem.
     pub(crate) fn say(&self, message: &str) {
-        if self.verbosity == Verbosity::Normal {
-            write_line(message);
-        }
+        say(self.verbosity, message);
     }
 
     /// A line of `metrics.jsonl`.

@@ -167,11 +167,7 @@ fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
     Ok(TrainPlan {
         cache: args.cache,
         out: args.out,
-        existing: if args.overwrite {
-            Existing::Replace
-        } else {
-            Existing::Refuse
-        },
+        existing: existing(args.overwrite),
         layer: args.layer,
         head,
         settings: settings::settings(&args.step, &args.model)?,
@@ -195,6 +191,14 @@ fn compare_plan(args: CompareArgs) -> ComparePlan {
         cache: args.cache,
         split: split(args.split),
         report: reporting(args.report),
+    }
+}
+
+fn existing(overwrite: bool) -> Existing {
+    if overwrite {
+        Existing::Replace
+    } else {
+        Existing::Refuse
     }
 }
 

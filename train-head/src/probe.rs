@@ -9,7 +9,7 @@ use common::{
     cache::CacheReader,
     exit::Exit,
     head::{
-        Block, Centroids, Fitted, HeadKind, Metrics, Neighbours, RowBlocks, Tally,
+        Block, Centroids, Fitted, HeadKind, Metrics, Neighbours, RowBlocks, Rows, Tally,
         logistic::{Continue, DEFAULT_TOLERANCE},
     },
     interrupt::Interrupt,
@@ -172,11 +172,7 @@ fn linear(task: &Task, stop: &Interrupt) -> Result<Answer, Failure> {
 }
 
 /// Shows `each` the training rows, divided by their norms, block by block.
-fn visit(
-    task: &Task,
-    stop: &Interrupt,
-    mut each: impl FnMut(common::head::Rows),
-) -> Result<(), Failure> {
+fn visit(task: &Task, stop: &Interrupt, mut each: impl FnMut(Rows)) -> Result<(), Failure> {
     let rows = TrainingRows {
         task,
         fitted: &Fitted::L2,

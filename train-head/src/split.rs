@@ -93,14 +93,8 @@ pub(crate) fn partition(draw: &Draw, classes: &[String]) -> Result<Partition, Fa
 
 /// Train and validation rows out of `rows`.
 fn draw_validation(draw: &Draw, rows: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let mut by_class: HashMap<u32, Vec<Vec<u32>>> = HashMap::new();
-    for unit in units(draw, rows) {
-        // Duplicates can disagree on the label; the unit goes with its first row.
-        let class = draw.labels[unit[0] as usize];
-        by_class.entry(class).or_default().push(unit);
-    }
     let mut chosen = HashSet::new();
-    for (class, mut units) in by_class {
+    for (class, mut units) in units_by_class(draw, rows) {
         let mut stream = random::stream(draw.seed, &format!("split/validation/class/{class}"));
         units.shuffle(&mut stream);
         chosen.extend(choose(&units, draw.fraction).into_iter().flatten());
@@ -128,6 +122,17 @@ fn choose(units: &[Vec<u32>], fraction: f64) -> Vec<Vec<u32>> {
         chosen.extend(units.iter().min_by_key(|unit| unit.len()).cloned());
     }
     chosen
+}
+
+/// The units of `rows` of each class.
+fn units_by_class(draw: &Draw, rows: &[u32]) -> HashMap<u32, Vec<Vec<u32>>> {
+    let mut by_class: HashMap<u32, Vec<Vec<u32>>> = HashMap::new();
+    for unit in units(draw, rows) {
+        // Duplicates can disagree on the label; the unit goes with its first row.
+        let class = draw.labels[unit[0] as usize];
+        by_class.entry(class).or_default().push(unit);
+    }
+    by_class
 }
 
 /// Rows that must stay together, each unit and the list of units in row order.

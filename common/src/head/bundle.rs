@@ -19,7 +19,7 @@ use serde::Deserialize;
 pub use record::{FORMAT_VERSION, PathPoint, PathRecord, RunRecord, SplitRecord, TrainingRecord};
 
 use super::Head;
-use crate::{digest::sha256_hex, publish::Pending};
+use crate::{digest::sha256_hex, publish::Pending, read::read_at_most};
 
 /// Name of the file with the parameters.
 pub const HEAD_FILE: &str = "head.safetensors";
@@ -172,12 +172,10 @@ fn written(path: &Path, bytes: &[u8]) -> Result<Pending, BundleError> {
 }
 
 fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, BundleError> {
-    let bytes = fs::metadata(path).map_err(failed(path, "reading"))?.len();
-    if bytes > cap {
-        let problem = format!("{bytes} bytes, at most {cap} were expected");
-        return Err(bad_record(path, problem));
-    }
-    fs::read(path).map_err(failed(path, "reading"))
+    read_at_most(path, cap).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => bad_record(path, error),
+        _ => failed(path, "reading")(error),
+    })
 }
 
 fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> BundleError {

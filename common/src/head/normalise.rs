@@ -25,6 +25,17 @@ pub enum Normalisation {
     Standardise,
 }
 
+impl Normalisation {
+    /// With its numbers, given those of [`Normalisation::Standardise`].
+    pub fn fitted(self, standardise: &Fitted) -> Fitted {
+        match self {
+            Self::None => Fitted::None,
+            Self::L2 => Fitted::L2,
+            Self::Standardise => standardise.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Normalisation {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {

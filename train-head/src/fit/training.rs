@@ -166,11 +166,7 @@ impl<'a> Training<'a> {
             outcome.best = Some(Best {
                 epoch: self.epoch,
                 head,
-                fitted: match settings.normalise {
-                    Normalisation::None => Fitted::None,
-                    Normalisation::L2 => Fitted::L2,
-                    Normalisation::Standardise => self.standardise.clone(),
-                },
+                fitted: settings.normalise.fitted(&self.standardise),
                 validation_loss: line.val_loss,
             });
         }

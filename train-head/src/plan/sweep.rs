@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use common::exit::Exit;
 
-use super::{Existing, Reporting, Settings, check, reporting};
+use super::{Existing, Reporting, Settings, check, existing, reporting};
 use crate::{
     cli::{SearchArgs, SweepArgs, SweepTrainingArgs},
     failure::Failure,
@@ -73,11 +73,7 @@ pub(super) fn plan(args: SweepArgs) -> Result<SweepPlan, Failure> {
         caches,
         layers: args.layers,
         out: args.out.unwrap_or_default(),
-        existing: if args.overwrite {
-            Existing::Replace
-        } else {
-            Existing::Refuse
-        },
+        existing: existing(args.overwrite),
         search: search.search,
         trials: search.trials,
         space: search.space,

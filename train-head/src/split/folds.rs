@@ -1,11 +1,9 @@
 //! Folds: every row validates once and trains all other times.
 
-use std::collections::HashMap;
-
 use common::random;
 use rand::seq::SliceRandom;
 
-use super::{Draw, Origin, Partition, check, class_notes, units};
+use super::{Draw, Origin, Partition, check, class_notes, units_by_class};
 use crate::failure::Failure;
 
 /// `count` partitions of all rows, the source's own validation rows among them: the same share
@@ -16,15 +14,8 @@ pub(crate) fn folds(
     count: usize,
 ) -> Result<Vec<Partition>, Failure> {
     let all: Vec<u32> = (0..draw.rows.len() as u32).collect();
-    let mut by_class: HashMap<u32, Vec<Vec<u32>>> = HashMap::new();
-    for unit in units(draw, &all) {
-        by_class
-            .entry(draw.labels[unit[0] as usize])
-            .or_default()
-            .push(unit);
-    }
     let mut fold_of = vec![0; all.len()];
-    for (class, mut units) in by_class {
+    for (class, mut units) in units_by_class(draw, &all) {
         units.shuffle(&mut random::stream(
             draw.seed,
             &format!("split/folds/class/{class}"),

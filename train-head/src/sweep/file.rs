@@ -1,8 +1,8 @@
 //! Space files: TOML with a range, a list of choices or one value for every name.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use common::exit::Exit;
+use common::{exit::Exit, read::read_at_most};
 use toml::{Table, Value as Toml};
 
 use super::{
@@ -37,16 +37,9 @@ const MAX_SPACE_BYTES: u64 = 1 << 20;
 /// Reads a space file.
 pub(crate) fn read(path: &Path) -> Result<Space, Failure> {
     let place = format!("space `{}`", path.display());
-    let read = || -> std::io::Result<String> {
-        let bytes = fs::metadata(path)?.len();
-        if bytes > MAX_SPACE_BYTES {
-            let message = format!("{bytes} bytes, at most {MAX_SPACE_BYTES} are read");
-            return Err(std::io::Error::other(message));
-        }
-        fs::read_to_string(path)
-    };
-    let text = read()
+    let text = read_at_most(path, MAX_SPACE_BYTES)
         .or_exit(Exit::Input)
+        .and_then(|bytes| String::from_utf8(bytes).or_exit(Exit::Input))
         .map_err(|failure| failure.within(&place))?;
     parse(&text).map_err(|problem| Failure::new(Exit::Input, format!("{place}: {problem}")))
 }

@@ -4,15 +4,19 @@
 use common::{
     exit::Exit,
     head::{
-        Fitted, PathPoint, PathRecord,
+        Fitted, PathRecord,
         logistic::{Continue, DEFAULT_TOLERANCE, Fit, LogisticError},
     },
     interrupt::Interrupt,
 };
 
-use super::{candidate::Candidate, round::Ground, trial::Figures};
+use super::{
+    candidate::Candidate,
+    round::{Ground, Made},
+    trial::Figures,
+};
 use crate::{
-    convex::{fit_ended_by, fit_logistic},
+    convex::{self, fit_logistic},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, normalisation},
     plan::Settings,
@@ -24,8 +28,7 @@ pub(super) struct Solved {
     pub(super) replicate: usize,
     /// `None` where the loss is not finite.
     pub(super) figures: Option<Figures>,
-    pub(super) outcome: Outcome,
-    pub(super) path: Option<PathRecord>,
+    pub(super) made: Made,
 }
 
 /// Solves all of `candidates` that have a C, path by path; those that a signal prevents are
@@ -80,20 +83,23 @@ fn path(
     strengths.dedup();
     let (mut solved, mut failure) = (Vec::new(), None);
     let result = fit_logistic((task, &fitted), &strengths, DEFAULT_TOLERANCE, |fit| {
-        match judge(task, &fitted, &fit) {
+        let strength = fit.strength;
+        let own = wanted.iter().filter(|(_, c)| *c == strength);
+        match judge(task, &fitted, fit) {
             Err(error) => failure = Some(error),
             Ok((figures, best, path)) => {
-                let own = wanted.iter().filter(|(_, c)| *c == fit.strength);
                 solved.extend(own.map(|(candidate, _)| Solved {
                     candidate: *candidate,
                     replicate,
                     figures: Some(figures),
-                    outcome: Outcome {
-                        best: Some(best.clone()),
-                        epochs: 1,
-                        ending: Ending::Epochs,
+                    made: Made {
+                        outcome: Outcome {
+                            best: Some(best.clone()),
+                            epochs: 1,
+                            ending: Ending::Epochs,
+                        },
+                        path: Some(path.clone()),
                     },
-                    path: Some(path.clone()),
                 }));
             }
         }
@@ -128,20 +134,24 @@ fn diverged(candidate: usize, replicate: usize) -> Solved {
         candidate,
         replicate,
         figures: None,
-        outcome: Outcome {
-            best: None,
-            epochs: 0,
-            ending: Ending::NonFinite { epoch: 1 },
+        made: Made {
+            outcome: Outcome {
+                best: None,
+                epochs: 0,
+                ending: Ending::NonFinite { epoch: 1 },
+            },
+            path: None,
         },
-        path: None,
     }
 }
 
 /// How good a solution is: the figures that trials are compared by, and what a run
 /// says of the point of a path.
-fn judge(task: &Task, fitted: &Fitted, fit: &Fit) -> Result<(Figures, Best, PathRecord), Failure> {
-    let training = task.judge(&fit.head, fitted, &task.partition.train).tally();
-    let validation = task.judge(&fit.head, fitted, &task.partition.validation);
+fn judge(task: &Task, fitted: &Fitted, fit: Fit) -> Result<(Figures, Best, PathRecord), Failure> {
+    let candidate = convex::Candidate::logistic(fit);
+    let head = &candidate.head;
+    let training = task.judge(head, fitted, &task.partition.train).tally();
+    let validation = task.judge(head, fitted, &task.partition.validation);
     let (tally, scaling) = validation.tally_and_temperature().or_exit(Exit::Failure)?;
     let figures = Figures {
         train_loss: training.loss(),
@@ -149,23 +159,15 @@ fn judge(task: &Task, fitted: &Fitted, fit: &Fit) -> Result<(Figures, Best, Path
         val_loss: tally.loss(),
         val_accuracy: tally.top1(),
     };
-    let best = Best {
-        epoch: 1,
-        head: fit.head.clone(),
-        fitted: fitted.clone(),
-        validation_loss: figures.val_loss,
-    };
-    let point = PathPoint {
-        value: fit.strength,
-        validation_nll: scaling.nll,
-        validation_top1: tally.top1(),
-        temperature: scaling.temperature,
-        steps: Some(fit.steps),
-        ended_by: fit_ended_by(fit.ending).to_owned(),
-    };
     let path = PathRecord {
         parameter: "c".to_owned(),
-        points: vec![point],
+        points: vec![candidate.point(&tally, &scaling)],
+    };
+    let best = Best {
+        epoch: 1,
+        head: candidate.head,
+        fitted: fitted.clone(),
+        validation_loss: figures.val_loss,
     };
     Ok((figures, best, path))
 }
@@ -175,7 +177,8 @@ pub(super) fn solve_one(
     candidate: &Candidate,
     task: &Task,
     stop: &Interrupt,
-) -> Result<Option<Solved>, Failure> {
+) -> Result<Option<Made>, Failure> {
     let wanted: Vec<(usize, f64)> = candidate.c.iter().map(|&c| (0, c)).collect();
-    Ok(path(task, (&wanted, 0), stop)?.pop())
+    let solved = path(task, (&wanted, 0), stop)?.pop();
+    Ok(solved.map(|solved| solved.made))
 }

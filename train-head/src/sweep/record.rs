@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use common::{exit::Exit, publish::write_atomically};
+use common::{exit::Exit, publish::write_atomically, read::read_at_most};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -40,22 +40,11 @@ impl SweepRecord {
     /// Begins the sweep in `directory`, or finds that it is the one that was begun there.
     pub(crate) fn claim(&self, directory: &Path) -> Result<(), Failure> {
         let path = directory.join(SWEEP_FILE);
-        let begun = match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unreadable(&path, &error)),
-            Ok(metadata) if metadata.len() > MAX_SWEEP_BYTES => {
-                return Err(unreadable(
-                    &path,
-                    &format!(
-                        "{} bytes, at most {MAX_SWEEP_BYTES} are read",
-                        metadata.len()
-                    ),
-                ));
+        let begun = match read_at_most(&path, MAX_SWEEP_BYTES) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.begin(directory);
             }
-            Ok(_) => Some(fs::read(&path).map_err(|error| unreadable(&path, &error))?),
-        };
-        let Some(begun) = begun else {
-            return self.begin(directory);
+            other => other.map_err(|error| unreadable(&path, &error))?,
         };
         let begun: Self =
             serde_json::from_slice(&begun).map_err(|error| unreadable(&path, &error))?;

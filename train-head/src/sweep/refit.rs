@@ -40,10 +40,7 @@ pub(super) fn refit(
     };
     let task = winner.task(&together);
     let made = match winner.candidate.c {
-        Some(_) => paths::solve_one(winner.candidate, &task, stop)?.map(|solved| Made {
-            outcome: solved.outcome,
-            path: solved.path,
-        }),
+        Some(_) => paths::solve_one(winner.candidate, &task, stop)?,
         None => train(task, epochs, stop)?,
     };
     let Some(made) = made.filter(|_| stop.received().is_none()) else {

@@ -68,6 +68,13 @@ struct Group<'a> {
     training: Training<'a>,
 }
 
+impl Group<'_> {
+    /// Which of its trials `candidate` is.
+    fn member(&self, candidate: usize) -> Option<usize> {
+        self.candidates.iter().position(|&own| own == candidate)
+    }
+}
+
 struct Running<'a> {
     groups: Vec<Group<'a>>,
     /// `[candidate][replicate]`, in the best epoch so far.
@@ -174,10 +181,7 @@ impl Running<'_> {
     /// Notes a trial that needs no epochs.
     fn keep(&mut self, solved: Solved) {
         self.figures[solved.candidate][solved.replicate] = solved.figures;
-        self.made[solved.candidate][solved.replicate] = Some(Made {
-            outcome: solved.outcome,
-            path: solved.path,
-        });
+        self.made[solved.candidate][solved.replicate] = Some(solved.made);
     }
 
     fn run_epoch(&mut self, stop: &Interrupt) {
@@ -206,10 +210,7 @@ impl Running<'_> {
 
     fn is_running(&self, candidate: usize) -> bool {
         self.groups.iter().any(|group| {
-            let member = group
-                .candidates
-                .iter()
-                .position(|member| *member == candidate);
+            let member = group.member(candidate);
             member.is_some_and(|member| group.training.is_running(member))
         })
     }
@@ -243,11 +244,7 @@ impl Running<'_> {
             }
             self.halved[candidate] = true;
             for group in &mut self.groups {
-                if let Some(member) = group
-                    .candidates
-                    .iter()
-                    .position(|member| *member == candidate)
-                {
+                if let Some(member) = group.member(candidate) {
                     group.training.end(member, Ending::Halved);
                 }
             }

@@ -1,6 +1,10 @@
 //! Small caches with features that a head can learn.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use common::{
     cache::{
@@ -143,8 +147,8 @@ impl Place {
     }
 
     /// The program on `line`, in which `@x` stands for the path of x in this folder.
-    pub(crate) fn command(&self, line: &str) -> std::process::Command {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_train-head"));
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_train-head"));
         command.args(
             line.split_whitespace()
                 .map(|word| match word.strip_prefix('@') {
@@ -160,6 +164,34 @@ impl Place {
         let mut command = self.command(line);
         let status = command.env("RAYON_NUM_THREADS", threads).status();
         assert!(status.unwrap().success());
+    }
+
+    /// Runs `line` until it has said `word`, sends `signal`, and checks how it ends.
+    /// What it said on standard error.
+    pub(crate) fn interrupt(
+        &self,
+        line: &str,
+        word: &str,
+        (signal, expected): (&str, Exit),
+    ) -> String {
+        let mut child = self
+            .command(line)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(word) {
+            assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
+        }
+        let kill = Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        stderr.read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(expected as i32));
+        said
     }
 
     /// Runs `line` and checks how it ends.

@@ -8,8 +8,6 @@ mod probe;
 mod solvers;
 mod sweep;
 
-use std::io::{BufRead, BufReader, Read};
-
 use common::{
     cache::{FeatureDtype, FileFormat},
     exit::Exit,
@@ -275,23 +273,7 @@ fn signal_keeps_the_best_head_so_far() {
     let place = Place::with(&Recipe::usual());
     for (signal, exit) in [("-INT", Exit::Interrupted), ("-TERM", Exit::Terminated)] {
         let line = "linear @cache --out @run --overwrite --epochs 100000000 --patience 0 --lr 1e-9";
-        let mut child = place
-            .command(line)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("best") {
-            assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
-        }
-        let kill = std::process::Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status();
-        assert!(kill.unwrap().success());
-        stderr.read_to_string(&mut said).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(exit as i32));
+        let said = place.interrupt(line, "best", (signal, exit));
         assert!(
             said.contains("stopped by a signal"),
             "{}",

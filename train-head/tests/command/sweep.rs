@@ -2,10 +2,7 @@
 
 mod bad_input;
 
-use std::{
-    fs::{self, File},
-    io::{BufRead, BufReader, Read},
-};
+use std::fs::{self, File};
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -152,25 +149,8 @@ fn sweep_that_was_cut_short_ends_as_if_it_had_not_been() {
 fn signal_keeps_the_rounds_that_are_over_and_the_best_head() {
     let place = place();
     let options = OPTIONS.replace("--quiet", "");
-    let mut child = place
-        .command(&format!(
-            "sweep @cache --out @sweep {options} --trials 100000"
-        ))
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
-    while !said.contains("best so far") {
-        assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
-    }
-    let kill = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    stderr.read_to_string(&mut said).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(Exit::Interrupted as i32));
+    let line = format!("sweep @cache --out @sweep {options} --trials 100000");
+    let said = place.interrupt(&line, "best so far", ("-INT", Exit::Interrupted));
     assert!(said.contains("go on with the same command"), "{said}");
     let table = table(&place, "sweep");
     let over = table.num_rows();

@@ -184,14 +184,9 @@ impl Stack {
         if let Some(view) = self.views.iter().position(|view| view.sight == sight) {
             return view;
         }
-        let fitted = match member.normalise {
-            Normalisation::None => Fitted::None,
-            Normalisation::L2 => Fitted::L2,
-            Normalisation::Standardise => self.common.standardise.clone(),
-        };
         self.views.push(View {
             sight,
-            fitted,
+            fitted: member.normalise.fitted(&self.common.standardise),
             input: Activations::new(member.head.features()),
         });
         self.views.len() - 1
