@@ -100,6 +100,13 @@ def openvino_model(backbone: str, precision: str):
     return model
 
 
+def write_openvino(backbone: str, precision: str, path: Path) -> None:
+    """Writes what `openvino_model` gives, numbers as they are."""
+    import openvino
+
+    openvino.save_model(openvino_model(backbone, precision), path, compress_to_fp16=False)
+
+
 def openvino_settings(threads: int) -> dict:
     """Throughput, every thread a stream of its own."""
     return {

@@ -1,10 +1,17 @@
-"""Peers that go from JPEG files to features on disk: each function returns a measurement, folder → images a second."""
+"""Peers that go from JPEG files to features. Each chain is made from a model and a number of threads; then it maps a folder to
+an array. As a program, from its start to the array on disk:
+
+    python benches/chains.py data_loader BACKBONE THREADS FOLDER OUT.npy
+    python benches/chains.py decode_and_openvino MODEL.xml THREADS FOLDER OUT.npy
+"""
 
 import concurrent.futures
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +24,12 @@ from torchvision.transforms.v2 import functional
 import backbones
 from backbones import networks
 
-Measure = Callable[[Path], float]
+Features = Callable[[Path], np.ndarray]
 
 BATCH = 32
 
 
-def timed(features: Callable[[Path], np.ndarray], folder: Path) -> float:
+def timed(features: Features, folder: Path) -> float:
     """Images a second of one pass over the files of a folder, features written."""
     started = time.perf_counter()
     values = features(folder)
@@ -31,7 +38,7 @@ def timed(features: Callable[[Path], np.ndarray], folder: Path) -> float:
     return len(values) / (time.perf_counter() - started)
 
 
-def data_loader(backbone: str, threads: int) -> Measure:
+def data_loader(backbone: str, threads: int) -> Features:
     """PyTorch's DataLoader on an ImageFolder with the usual recipe, and the backbone in channels-last."""
     torch.set_num_threads(threads)
     model = backbones.Pooled(backbone).to(memory_format=torch.channels_last)
@@ -45,17 +52,17 @@ def data_loader(backbone: str, threads: int) -> Measure:
             batches = [model(batch.to(memory_format=torch.channels_last)) for batch, _ in loader]
         return torch.cat(batches).numpy()
 
-    return lambda folder: timed(features, folder)
+    return features
 
 
-def decode_and_openvino(backbone: str, threads: int, precision: str) -> Measure:
+def decode_and_openvino(model: str, threads: int) -> Features:
     """torchvision's `decode_jpeg` and tensor transforms, then OpenVINO; every thread takes its own files through both."""
     import openvino as ov
     from openvino.preprocess import PrePostProcessor
 
     # Each thread's own work is serial already.
     torch.set_num_threads(1)
-    model = backbones.openvino_model(backbone, precision)
+    model = ov.Core().read_model(model)
     model.reshape([1, 3, networks.CROP, networks.CROP])
     steps = PrePostProcessor(model)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NCHW"))
@@ -78,4 +85,22 @@ def decode_and_openvino(backbone: str, threads: int, precision: str) -> Measure:
     def features(folder: Path) -> np.ndarray:
         return np.stack(list(pool.map(feature, sorted(folder.rglob("*.jpg")))))
 
-    return lambda folder: timed(features, folder)
+    return features
+
+
+CHAINS = {chain.__name__: chain for chain in (data_loader, decode_and_openvino)}
+
+
+def warm(chain: str, model: str, threads: int) -> Callable[[Path], float]:
+    """A measurement, folder → images a second, of a chain that is ready."""
+    return partial(timed, CHAINS[chain](model, threads))
+
+
+def main() -> int:
+    chain, model, threads, folder, out = sys.argv[1:]
+    np.save(out, CHAINS[chain](model, int(threads))(Path(folder)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

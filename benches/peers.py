@@ -5,8 +5,9 @@
 
 Backbone: tensors in memory to features, `extract bench --stage backbone` beside PyTorch, ONNX Runtime and OpenVINO (int8 by
 NNCF). Whole path: JPEG files to features on disk, `extract run` (the whole program, from its start to the committed cache;
-int8 with a calibration made before) beside PyTorch's DataLoader and torchvision's `decode_jpeg` with OpenVINO, which are
-warm. Every peer lives in a process of its own and sleeps while another is measured. A ratio is the median of the rounds'.
+int8 with a calibration made before) beside PyTorch's DataLoader and torchvision's `decode_jpeg` with OpenVINO, each as a whole
+program (model converted and quantised before) and warm, its start not counted. Every warm peer lives in a process of its own
+and sleeps while another is measured. A ratio is the median of the rounds'.
 """
 
 import argparse
@@ -110,7 +111,7 @@ class Comparison:
         for name, rates in measured.items():
             ratio = statistics.median(our / their for our, their in zip(ours, rates))
             found["peers"][name] = {"images_per_second": statistics.median(rates), "ratio": ratio, "rounds": rates}
-            print(f"{self.title:44} {name:28} {statistics.median(rates):8.1f} images/s   {ratio:5.2f} ×", flush=True)
+            print(f"{self.title:44} {name:36} {statistics.median(rates):8.1f} images/s   {ratio:5.2f} ×", flush=True)
         return found
 
 
@@ -136,6 +137,16 @@ def calibration(ours: Headstart, images: Path, cache: Path, model: list) -> list
     return [*model, "--precision", "int8", "--calibration-from", cache, "--min-cosine", 0]
 
 
+def program(chain: str, model: str, threads: int, images: Path) -> float:
+    """Images a second of a peer as a program, from its start to its end."""
+    count = sum(1 for _ in images.rglob("*.jpg"))
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, chains.__file__, chain, model, threads, images, Path(out) / "features.npy"]
+        started = time.perf_counter()
+        subprocess.run(list(map(str, command)), check=True)
+        return count / (time.perf_counter() - started)
+
+
 def path_comparisons(ours: Headstart, options: argparse.Namespace, work: Path):
     """ResNet-18 from JPEG files to features on disk."""
     weights = work / "weights.safetensors"
@@ -145,25 +156,28 @@ def path_comparisons(ours: Headstart, options: argparse.Namespace, work: Path):
         subprocess.run([networks.DATA / "fetch", "photos", photos], check=True)
     alone = Headstart(ours.folder, threads=1)
     cache = work / "cache"
+    models = {precision: work / f"{precision}.xml" for precision in ("f32", "int8")}
+    for precision, model in models.items():
+        backbones.write_openvino(PATH_BACKBONE, precision, model)
+    chained = {
+        f"decode_jpeg + OpenVINO {precision}": ("decode_and_openvino", str(model), ours.threads)
+        for precision, model in models.items()
+    }
+    chained["DataLoader + PyTorch f32"] = ("data_loader", PATH_BACKBONE, ours.threads)
     with contextlib.ExitStack() as peers:
-        chain = {
-            precision: Peer(peers, chains.decode_and_openvino, PATH_BACKBONE, ours.threads, precision)
-            for precision in ("f32", "int8")
-        }
-        loader = Peer(peers, chains.data_loader, PATH_BACKBONE, ours.threads)
+        warm = {name: Peer(peers, chains.warm, *chain) for name, chain in chained.items()}
         for size, count, decode in ((SMALL, options.images, "exact"), (LARGE, options.images // LARGE_SHARE, "fast")):
             images = work / decode
             write_jpegs(photos, size, images / "class", count)
             model = ["--backbone", PATH_BACKBONE, "--weights", weights, "--decode", decode]
             scaled = calibration(ours, images, work / f"scales-{decode}", model)
             for precision, run in (("f32", model), ("int8", scaled)):
-                contestants = {
-                    f"Headstart, --decode {decode}": partial(ours.whole, images, cache, *run),
-                    f"decode_jpeg + OpenVINO {precision}": partial(chain[precision], images),
-                    "DataLoader + PyTorch f32": partial(loader, images),
-                    "Headstart on one thread": partial(alone.whole, images, cache, *run),
-                }
-                title = f"{PATH_BACKBONE} {precision}, files of {size[0]}×{size[1]}"
+                contestants = {f"Headstart, --decode {decode}": partial(ours.whole, images, cache, *run)}
+                for name in (f"decode_jpeg + OpenVINO {precision}", "DataLoader + PyTorch f32"):
+                    contestants[name] = partial(program, *chained[name], images)
+                    contestants[f"{name}, warm"] = partial(warm[name], images)
+                contestants["Headstart on one thread"] = partial(alone.whole, images, cache, *run)
+                title = f"{PATH_BACKBONE} {precision}, {count} files of {size[0]}×{size[1]}"
                 yield Comparison(title, contestants).run(options.rounds)
 
 
