@@ -156,12 +156,8 @@ impl Isa {
     }
 
     /// Whether products of bytes are faster than products of 16-bit integers.
-    pub(super) fn has_vnni(self) -> bool {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni | Kind::Avx2Vnni => true,
-            _ => false,
-        }
+    pub(super) fn has_byte_products(self) -> bool {
+        self.0 != Kind::Portable
     }
 }
 

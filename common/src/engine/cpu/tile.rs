@@ -1,6 +1,8 @@
 //! The micro-kernel: `R` pixels × `V` vectors of channels, all sums in
 //! registers.
 
+use std::mem::MaybeUninit;
+
 use super::{isa::Task, kernel::Product, scratch::LINE, vector::Simd};
 
 /// Terms from which on a tile's output is fetched while its sum is formed;
@@ -64,28 +66,30 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
             next: panel.weights.as_ptr(),
             later: later_weights(panel.weights, row / R),
         };
-        let mut totals = Totals {
-            sums: [[simd.splat(0.0); V]; R],
-            pending: 0,
-        };
+        let mut totals = Totals::new();
+        let mut rest = product.segments.terms();
         for _ in 0..product.segments.count {
             let mut first = 0;
             while first < product.segments.length {
                 let terms = (product.segments.length - first).min(RUN_TERMS);
                 let run = input.map(|input| input.add(first));
                 accumulate(simd, &mut sums, &run, (&mut weights, terms));
-                totals.after(simd, terms, &mut sums);
                 first += terms;
+                rest -= terms;
+                if rest > 0 {
+                    totals.after(simd, terms, &mut sums);
+                }
             }
             for input in &mut input {
                 *input = input.wrapping_add(product.segments.pitch);
             }
         }
+        totals.join(simd, &mut sums);
         let (low, high) = (simd.splat(panel.clamp[0]), simd.splat(panel.clamp[1]));
         for (r, sums) in sums.iter().enumerate() {
             let offset = *product.output_offsets.get_unchecked(row + r) as usize + panel.channel;
             for (v, sum) in sums.iter().enumerate() {
-                let mut value = simd.add(totals.sums[r][v], *sum);
+                let mut value = *sum;
                 if let Some(residual) = product.residual {
                     let from = *residual.offsets.get_unchecked(row + r) as usize + panel.channel;
                     let from = residual.values.as_ptr().add(from + v * S::LANES);
@@ -98,14 +102,25 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// The sums of the runs that have ended, in memory.
+/// The sums of the runs that have ended, in memory. A short sum has none.
 struct Totals<T, const R: usize, const V: usize> {
-    sums: [[T; V]; R],
+    /// Written by the first run that ends.
+    sums: [[MaybeUninit<T>; V]; R],
+    any: bool,
     /// Terms in registers.
     pending: usize,
 }
 
 impl<T: Copy, const R: usize, const V: usize> Totals<T, R, V> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self {
+            sums: [[MaybeUninit::uninit(); V]; R],
+            any: false,
+            pending: 0,
+        }
+    }
+
     /// Takes the registers' `sums` over once they hold a run.
     #[inline(always)]
     fn after<S: Simd<Vector = T>>(&mut self, simd: S, terms: usize, sums: &mut [[T; V]; R]) {
@@ -113,13 +128,29 @@ impl<T: Copy, const R: usize, const V: usize> Totals<T, R, V> {
         if self.pending < RUN_TERMS {
             return;
         }
+        self.join(simd, sums);
         for (totals, sums) in self.sums.iter_mut().zip(sums) {
             for (total, sum) in totals.iter_mut().zip(sums) {
-                *total = simd.add(*total, *sum);
+                total.write(*sum);
                 *sum = simd.splat(0.0);
             }
         }
+        self.any = true;
         self.pending = 0;
+    }
+
+    /// Adds the totals to the registers' `sums`.
+    #[inline(always)]
+    fn join<S: Simd<Vector = T>>(&self, simd: S, sums: &mut [[T; V]; R]) {
+        if !self.any {
+            return;
+        }
+        for (totals, sums) in self.sums.iter().zip(sums) {
+            for (total, sum) in totals.iter().zip(sums) {
+                // SAFETY: a run that ended has written all of them.
+                *sum = simd.add(unsafe { total.assume_init() }, *sum);
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     super::{convolution::Site, isa::IntegerTask, scratch::Buffer},
     convolution::{Destination, Finishing, Operands, Quantised},
     integers::Integers,
-    weights::{Limits, SHORT, quantise},
+    weights::{Limits, quantise},
 };
 
 /// A k×k depthwise convolution of a fixed place in the graph.
@@ -26,10 +26,7 @@ impl Depthwise {
         let pitch = site.output.pitch;
         let taps = conv.folded.kernel * conv.folded.kernel;
         // `quantise` bounds sums by 2³¹, so 2⁷ of the room is taken away.
-        let limits = Limits {
-            weight: SHORT,
-            input: conv.input.largest() * ((1 << 31) / EXACT),
-        };
+        let limits = Limits::shorts(conv.input.largest() * ((1 << 31) / EXACT));
         let mut weights = Buffer::zeroed(taps * pitch);
         let mut scales = Vec::with_capacity(conv.folded.out_channels);
         for channel in 0..conv.folded.out_channels {

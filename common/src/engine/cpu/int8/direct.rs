@@ -1,6 +1,6 @@
 //! Convolutions by the definition, on integers: as [`super::super::direct`].
 //!
-//! Where bytes multiply faster than 16-bit integers, the input is narrowed to
+//! Where there are instructions for products of bytes, the input is narrowed to
 //! bytes first, once for all output channels: signed values are moved up by
 //! 128, and `−128 · Σ weights` is what their sums begin with.
 
@@ -18,7 +18,7 @@ use super::{
     integers::Integers,
     pack::{Dots, Panels},
     product::{Output, Product, Values},
-    weights::{BYTE, Limits, SHORT, quantise},
+    weights::{Limits, quantise},
 };
 
 /// Bytes that the input and the output of a block of rows should occupy.
@@ -67,10 +67,14 @@ impl Direct {
     pub(super) fn new(conv: &Quantised<'_>, site: &Site, width: Width) -> Self {
         let (input, output) = (site.input, site.output);
         let folded = conv.folded;
-        let (dots, weight) = match width {
-            Width::Bytes(dots) => (dots, BYTE),
-            Width::Shorts => (Dots::Pairs, SHORT),
+        let taps = folded.kernel * folded.kernel;
+        let largest = conv.input.largest();
+        let (dots, limits) = match width {
+            Width::Bytes(dots) => (dots, Limits::bytes(largest, taps)),
+            Width::Shorts => (Dots::Pairs, Limits::shorts(largest)),
         };
+        // With bytes, terms 2i and 2i + 1 are channels of one pixel.
+        assert!(width == Width::Shorts || input.pitch.is_multiple_of(2));
         let length = (folded.kernel - 1) * input.pitch + folded.in_channels;
         let segments = Segments {
             count: folded.kernel,
@@ -78,14 +82,9 @@ impl Direct {
             length: length.next_multiple_of(dots.terms()),
         };
         let offset = -conv.input.range[0];
-        let limits = Limits {
-            weight,
-            input: conv.input.largest(),
-        };
         let rows: Vec<_> = (0..folded.out_channels)
             .map(|channel| quantise(&conv.row(channel), limits))
             .collect();
-        let taps = folded.kernel * folded.kernel;
         let entry = |_, term: usize, channel: usize| {
             let (y, within) = (term / segments.length, term % segments.length);
             let (x, from) = (within / input.pitch, within % input.pitch);

@@ -36,7 +36,10 @@ pub(in super::super) trait Integers: Simd {
     /// `sum + a₀·b₀ + a₁·b₁` of the two 16-bit halves of every lane.
     fn dot_pairs(self, sum: Self::Words, a: Self::Words, b: Self::Words) -> Self::Words;
     /// `sum + Σ aᵢ·bᵢ` of the four bytes of every lane, those of `a` without
-    /// sign.
+    /// sign. |b₀| + |b₁| and |b₂| + |b₃| are 128 at most ([`PAIR`]): beyond that, sets without an
+    /// instruction for all four would saturate.
+    ///
+    /// [`PAIR`]: super::weights::PAIR
     fn dot_quads(self, sum: Self::Words, a: Self::Words, b: Self::Words) -> Self::Words;
     /// The nearest floats.
     fn to_floats(self, words: Self::Words) -> Self::Vector;
@@ -324,12 +327,8 @@ x86_integers! {
     dot_quads(sum: __m256i, a: __m256i, b: __m256i) -> __m256i = if VNNI {
         _mm256_dpbusd_avx_epi32(sum, a, b)
     } else {
-        let even = _mm256_madd_epi16(
-            _mm256_and_si256(a, _mm256_set1_epi16(255)),
-            _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(b)),
-        );
-        let odd = _mm256_madd_epi16(_mm256_srli_epi16::<8>(a), _mm256_srai_epi16::<8>(b));
-        _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
+        let pairs = _mm256_maddubs_epi16(a, b);
+        _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
     };
 }
 
@@ -350,11 +349,7 @@ x86_integers! {
     dot_quads(sum: __m512i, a: __m512i, b: __m512i) -> __m512i = if VNNI {
         _mm512_dpbusd_epi32(sum, a, b)
     } else {
-        let even = _mm512_madd_epi16(
-            _mm512_and_si512(a, _mm512_set1_epi16(255)),
-            _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(b)),
-        );
-        let odd = _mm512_madd_epi16(_mm512_srli_epi16::<8>(a), _mm512_srai_epi16::<8>(b));
-        _mm512_add_epi32(sum, _mm512_add_epi32(even, odd))
+        let pairs = _mm512_maddubs_epi16(a, b);
+        _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))
     };
 }

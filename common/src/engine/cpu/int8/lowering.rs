@@ -44,7 +44,7 @@ impl Lowering<'_> {
             Work::Winograd(Box::new(Winograd::new(&quantised, site)))
         } else {
             let width = width(operation, &quantised);
-            let width = if site.isa.has_vnni() {
+            let width = if site.isa.has_byte_products() {
                 width
             } else {
                 width.by_pairs()

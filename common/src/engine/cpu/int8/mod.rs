@@ -10,11 +10,14 @@
 //!
 //! ```text
 //!   step        factors                  product, exact in 32 bits
-//!   direct      byte × 8-bit weight      vpdpbusd, or as below
+//!   direct      byte × 8-bit weight      vpmaddubsw, vpmaddwd (vpdpbusd)
 //!               otherwise × 16 bits      vpmaddwd (vpdpwssd)
 //!   winograd    16 × 16 bits             vpmaddwd (vpdpwssd), 4 times fewer
 //!   depthwise   byte × 13 bits           f32, which is exact below 2²⁴
 //! ```
+//!
+//! `vpmaddubsw` adds two products in 16 bits: weights are rounded such that these always hold
+//! them.
 //!
 //! In memory every integer is an i16 in the layout of floats, and 0 is 0: a
 //! border is zeros. `scales` decides what integers stand for, `weights` rounds

@@ -26,7 +26,7 @@ use super::{
     pack::{Dots, Panels},
     product::{Output, Product, Values},
     transform::{InputTransform, OutputTransform, bounds, transform_kernel},
-    weights::{Limits, SHORT, quantise},
+    weights::{Limits, quantise},
 };
 
 /// A 3×3 convolution of stride 1.
@@ -59,11 +59,7 @@ impl Winograd {
             let points: Vec<_> = (0..POINTS)
                 .map(|point| {
                     let row: Vec<_> = transformed.iter().map(|kernel| kernel[point]).collect();
-                    let limits = Limits {
-                        weight: SHORT,
-                        input: bounds[point],
-                    };
-                    let (integers, scale) = quantise(&row, limits);
+                    let (integers, scale) = quantise(&row, Limits::shorts(bounds[point]));
                     scales.as_mut_slice()[point * pitch + channel] = (scale / conv.unit()) as f32;
                     integers
                 })

@@ -11,7 +11,7 @@ use super::super::{
     Quantisation, Ranges, Scales,
     convolution::Quantised,
     transform::{INPUT, bounds, transform_kernel},
-    weights::{BYTE, Limits, SHORT, quantise},
+    weights::{Limits, quantise},
 };
 use crate::backbone::{Activation, Conv, Network, Parameters, Pool, Shape, ValueId};
 
@@ -105,15 +105,13 @@ impl Graph<'_> {
 
 fn limits(conv: &Conv, input: &Scales, activation: Activation) -> Limits {
     if conv.groups > 1 {
-        return Limits {
-            weight: SHORT,
-            input: input.largest() << 7,
-        };
+        return Limits::shorts(input.largest() << 7);
     }
     let is_wide = activation == Activation::Identity || !input.fits_bytes();
-    Limits {
-        weight: if is_wide { SHORT } else { BYTE },
-        input: input.largest(),
+    if is_wide {
+        Limits::shorts(input.largest())
+    } else {
+        Limits::bytes(input.largest(), conv.kernel * conv.kernel)
     }
 }
 
@@ -207,11 +205,7 @@ fn by_tiles(
         let points: Vec<_> = (0..36)
             .map(|point| {
                 let row: Vec<_> = kernels.iter().map(|kernel| kernel[point]).collect();
-                let limits = Limits {
-                    weight: SHORT,
-                    input: bounds[point],
-                };
-                quantise(&row, limits)
+                quantise(&row, Limits::shorts(bounds[point]))
             })
             .collect();
         for y in (0..output.height).step_by(4) {

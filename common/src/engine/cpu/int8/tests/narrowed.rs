@@ -1,5 +1,4 @@
-//! Direct convolutions of bytes, which only machines with VNNI choose, give
-//! what those of 16-bit integers give.
+//! Direct convolutions of bytes give what those of 16-bit integers give.
 
 use proptest::prelude::*;
 

@@ -7,10 +7,10 @@ use super::super::{
     super::{isa::Isa, kernel::Segments, pack::Sizes, scratch::Buffer},
     pack::{Dots, Panels},
     product::{Output, Product, Values},
+    weights::PAIR,
 };
 
-/// Bytes as they come, and the extremes: products of 255 and ±127 would not
-/// fit into 16 bits in pairs.
+/// Bytes as they come, and the largest.
 fn bytes(len: usize, seed: u64) -> Vec<u8> {
     (0..len as u64)
         .map(|index| match (index * 7 + seed) % 11 {
@@ -21,11 +21,23 @@ fn bytes(len: usize, seed: u64) -> Vec<u8> {
         .collect()
 }
 
+/// Neighbours are [`PAIR`] together at most, and often that.
 fn weight(term: usize, channel: usize, seed: u64) -> i32 {
-    match (term * 3 + channel + seed as usize) % 5 {
-        0 | 1 => 127,
-        2 => -127,
-        _ => ((term * 31 + channel * 17 + seed as usize) % 255) as i32 - 127,
+    let pair = term / 2;
+    let (first, second) = match (pair * 3 + channel + seed as usize) % 6 {
+        0 => (127, 1),
+        1 => (64, 64),
+        2 => (-127, -1),
+        3 => (-1, 127),
+        _ => {
+            let first = ((pair * 31 + channel * 17 + seed as usize) % 255) as i32 - 127;
+            (first, (PAIR - first.abs()).min(pair as i32 % 127))
+        }
+    };
+    if term.is_multiple_of(2) {
+        first
+    } else {
+        second
     }
 }
 
