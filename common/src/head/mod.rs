@@ -6,6 +6,7 @@
 
 mod blocks;
 mod bundle;
+mod cosines;
 mod forward;
 mod gram;
 mod linear;
@@ -26,6 +27,7 @@ pub use bundle::{
     Bundle, BundleError, FORMAT_VERSION, HEAD_FILE, PathPoint, PathRecord, RUN_FILE, RunRecord,
     SplitRecord, TrainingRecord,
 };
+pub use cosines::Cosines;
 pub use forward::Pass;
 pub use gram::{Gram, Sampling};
 pub use linear::Linear;
