@@ -8,7 +8,10 @@ use common::{
     embed::WeightSource,
     engine::device::DeviceChoice,
     exit::EXIT_CODES,
-    head::{DEFAULT_HIDDEN, DEFAULT_NEIGHBOUR_TEMPERATURE, DEFAULT_NEIGHBOURS, TOP_K},
+    head::{
+        DEFAULT_HIDDEN, DEFAULT_NEIGHBOUR_TEMPERATURE, DEFAULT_NEIGHBOURS, TOP_K,
+        logistic::DEFAULT_TOLERANCE,
+    },
     image::DEFAULT_MAX_PIXELS,
 };
 
@@ -36,6 +39,8 @@ pub(crate) enum Command {
     Sweep(SweepArgs),
     /// Say what the features are worth: neighbours, centroids and a linear head in one table
     Probe(ProbeArgs),
+    /// Look for duplicates, leaks between splits, wrong labels and outliers
+    Audit(AuditArgs),
     /// Measure a trained head on a split of a cache
     Eval(EvalArgs),
     /// Test whether two trained heads differ on a split of a cache by more than chance
@@ -70,6 +75,8 @@ pub(crate) struct TrainArgs {
     pub(crate) step: StepArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -142,9 +149,20 @@ pub(crate) struct ModelArgs {
     /// Weight of each class in the loss
     #[arg(long, value_enum, default_value_t = ClassWeightsArg::None)]
     pub(crate) class_weights: ClassWeightsArg,
+    /// Which rows an epoch of steps sees
+    #[arg(long, value_enum, default_value_t = plan::Sampling::Shuffle)]
+    pub(crate) sampling: plan::Sampling,
     /// Share of the training rows that becomes the validation split where the source has none
     #[arg(long, default_value_t = plan::DEFAULT_VAL_FRACTION, value_name = "SHARE")]
     pub(crate) val_fraction: f64,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct MemoryArgs {
+    /// Memory that features may take, for example 512M or 4G; larger ones are read from disk as they
+    /// are needed, with the same result [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = plan::parse_size)]
+    pub(crate) memory: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -183,6 +201,8 @@ pub(crate) struct SweepArgs {
     pub(crate) search: SearchArgs,
     #[command(flatten)]
     pub(crate) training: SweepTrainingArgs,
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -239,6 +259,12 @@ pub(crate) struct SweepTrainingArgs {
     /// Weight of each class in the loss
     #[arg(long, value_enum, default_value_t = ClassWeightsArg::None)]
     pub(crate) class_weights: ClassWeightsArg,
+    /// Which rows an epoch of steps sees
+    #[arg(long, value_enum, default_value_t = plan::Sampling::Shuffle)]
+    pub(crate) sampling: plan::Sampling,
+    /// Largest gradient of the mean loss at which lbfgs has converged
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE, value_name = "T")]
+    pub(crate) tolerance: f64,
     /// Share of the training rows that becomes the validation split where the source has none
     #[arg(long, default_value_t = plan::DEFAULT_VAL_FRACTION, value_name = "SHARE")]
     pub(crate) val_fraction: f64,
@@ -267,6 +293,45 @@ pub(crate) struct ProbeArgs {
     #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
     pub(crate) seed: u64,
     #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Feature cache written by `extract run`
+    pub(crate) cache: PathBuf,
+    /// Folder for the tables
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace an audit that is in DIR already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Layer whose features are used [default: the only one, or `avgpool`]
+    #[arg(long)]
+    pub(crate) layer: Option<String>,
+    /// Cosine of features from which on images are near duplicates
+    #[arg(long, default_value_t = plan::DEFAULT_NEAR, value_name = "COSINE")]
+    pub(crate) near: f32,
+    /// Neighbours whose mean distance tells outliers
+    #[arg(long, default_value_t = plan::DEFAULT_OUTLIER_NEIGHBOURS, value_name = "K")]
+    pub(crate) neighbours: usize,
+    /// Outliers that are listed
+    #[arg(long, default_value_t = plan::DEFAULT_OUTLIERS, value_name = "N")]
+    pub(crate) outliers: usize,
+    /// Folds of the heads that judge labels
+    #[arg(long, default_value_t = plan::DEFAULT_AUDIT_FOLDS, value_name = "K")]
+    pub(crate) folds: usize,
+    /// Write the out-of-fold probabilities of all classes too
+    #[arg(long)]
+    pub(crate) probabilities: bool,
+    /// Seed of the folds
+    #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
+    #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
 
@@ -279,6 +344,8 @@ pub(crate) struct EvalArgs {
     /// Split to measure on
     #[arg(long, value_enum, default_value_t = SplitArg::Test)]
     pub(crate) split: SplitArg,
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

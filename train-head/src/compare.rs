@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     failure::Failure,
+    features::Allowance,
     outcomes::RowOutcome,
     plan::ComparePlan,
     report,
@@ -40,6 +41,7 @@ pub(crate) fn run(plan: &ComparePlan) -> Result<Exit, Failure> {
             run,
             cache: &plan.cache,
             split: plan.split,
+            memory: Allowance::default(),
         })
     };
     let first = judged(&load(&plan.runs[0])?);

@@ -9,19 +9,51 @@ use common::{
 
 use crate::{
     failure::{Failure, OrExit},
-    features::{Features, Inspection, inspect},
+    features::{Allowance, Features, Inspection, inspect},
+    split::FITTING_SPLITS,
 };
 
 /// The layer that a head is meant for when a cache holds several.
 const USUAL_LAYER: &str = "avgpool";
 
-/// Rows with labels; every list has one entry a row.
+/// Stands for no label, where rows without one are kept.
+pub(crate) const NO_LABEL: u32 = u32::MAX;
+
+/// What becomes of rows without a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unlabelled {
+    LeaveOut,
+    /// Their label is [`NO_LABEL`].
+    Keep,
+}
+
+/// Which rows are read, and how much memory their features may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) splits: &'a [Split],
+    pub(crate) unlabelled: Unlabelled,
+    pub(crate) allowance: Allowance,
+}
+
+impl Wanted<'static> {
+    /// What heads are fitted to.
+    pub(crate) fn for_fitting(allowance: Allowance) -> Self {
+        Self {
+            splits: &FITTING_SPLITS,
+            unlabelled: Unlabelled::LeaveOut,
+            allowance,
+        }
+    }
+}
+
+/// Rows, with labels; every list has one entry a row.
 pub(crate) struct Dataset {
     pub(crate) features: Features,
     pub(crate) labels: Vec<u32>,
     pub(crate) rows: Vec<RowInfo>,
-    /// Rows left out because they have no label.
+    /// Rows without a label.
     pub(crate) unlabelled: u64,
+    pub(crate) allowance: Allowance,
 }
 
 /// What is known of a row beside its features and label.
@@ -37,47 +69,43 @@ pub(crate) struct RowInfo {
 }
 
 impl Dataset {
-    /// Reads the rows of `layer` whose split is among `splits`, checking every
+    /// Reads the rows of `layer` whose split is among those wanted, checking every
     /// value, unless `stop` is set before the end.
     pub(crate) fn load(
         reader: &CacheReader,
         layer: &Layer,
-        splits: &[Split],
+        wanted: Wanted,
         stop: &Interrupt,
     ) -> Result<Self, Failure> {
         let mut dataset = Self {
-            features: Features::new(layer.dim()),
+            features: Features::of(reader, layer, (wanted.splits, wanted.allowance)),
             labels: Vec::new(),
             rows: Vec::new(),
             unlabelled: 0,
+            allowance: wanted.allowance,
         };
         let classes = reader.manifest().classes.len();
         for batch in reader.batches(&layer.name).or_exit(Exit::Input)? {
             stop.check().map_err(Failure::of)?;
-            dataset.add(batch.or_exit(Exit::Input)?, classes, splits)?;
+            dataset.add(batch.or_exit(Exit::Input)?, classes, wanted)?;
         }
         Ok(dataset)
     }
 
-    fn add(
-        &mut self,
-        batch: FeatureBatch,
-        classes: usize,
-        splits: &[Split],
-    ) -> Result<(), Failure> {
+    fn add(&mut self, batch: FeatureBatch, classes: usize, wanted: Wanted) -> Result<(), Failure> {
         let mut values = vec![0.0; batch.dim()];
         let mut kept = Vec::with_capacity(batch.rows());
         for row in 0..batch.rows() {
             let split = batch.split(row);
-            if !splits.contains(&split) {
+            if !wanted.splits.contains(&split) {
                 continue;
             }
-            let label = batch.labels()[row];
-            let Ok(label) = u32::try_from(label) else {
-                self.unlabelled += 1;
+            let label = u32::try_from(batch.labels()[row]).unwrap_or(NO_LABEL);
+            self.unlabelled += u64::from(label == NO_LABEL);
+            if label == NO_LABEL && wanted.unlabelled == Unlabelled::LeaveOut {
                 continue;
-            };
-            if label as usize >= classes {
+            }
+            if label != NO_LABEL && label as usize >= classes {
                 let uri = batch.uri(row);
                 let message = format!(
                     "`{uri}`: label {label}, the cache has {classes} classes (find damage with `extract verify`)"
@@ -104,8 +132,7 @@ impl Dataset {
             });
             kept.push(row);
         }
-        self.features.add(batch, &kept);
-        Ok(())
+        self.features.add(batch, &kept)
     }
 
     /// Labels of `rows`.

@@ -50,6 +50,7 @@ pub(crate) fn run(plan: &EvaluatePlan) -> Result<Exit, Failure> {
         run: &plan.run,
         cache: &plan.cache,
         split: plan.split,
+        memory: plan.memory,
     })?;
     let mut evaluation = measure(plan, &subject);
     if test_reads::is_test(plan.split) {

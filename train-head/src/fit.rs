@@ -6,6 +6,7 @@
 //! a fixed order, and a head's numbers do not depend on its neighbours: the same seed
 //! gives the same bytes, in any company and on any number of threads.
 
+mod order;
 mod training;
 
 use std::io;
@@ -22,7 +23,7 @@ use crate::{
     dataset::Dataset,
     failure::Failure,
     judge::{EVALUATION_ROWS, Judge},
-    monitor::Monitor,
+    monitor::{EpochLine, Monitor},
     plan::{ClassWeights, Settings},
     split::Partition,
 };
@@ -61,6 +62,8 @@ pub(crate) struct Outcome {
     pub(crate) best: Option<Best>,
     pub(crate) epochs: u32,
     pub(crate) ending: Ending,
+    /// The figures of every epoch that came to its end; of a path none.
+    pub(crate) lines: Vec<EpochLine>,
 }
 
 /// The best head so far.

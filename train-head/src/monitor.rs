@@ -1,20 +1,15 @@
 //! What is said of a training while it runs: a line an epoch on the terminal,
-//! the same figures for `metrics.jsonl`, and warnings.
+//! the same figures for the run's history, and warnings.
 
-use std::{
-    ffi::OsStr,
-    io::{self, Write},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use common::{
+    head::PathPoint,
     progress::{Verbosity, say, warn},
-    publish::{Pending, TEMPORARY_SUFFIX, temporary_prefix},
 };
 use serde::Serialize;
 
-/// Name of the file with one JSON object an epoch.
-pub(crate) const METRICS_FILE: &str = "metrics.jsonl";
+use crate::history::History;
 
 /// Epochs in a row with a rising validation loss and a falling training loss that
 /// are called over-fitting.
@@ -41,48 +36,40 @@ pub(crate) struct EpochLine {
 /// Hears of every epoch.
 pub(crate) struct Monitor {
     verbosity: Verbosity,
-    /// A file beside `metrics.jsonl`, which stays what it was until the training
-    /// has a result.
-    metrics: Option<Pending>,
+    history: Option<History>,
     previous: Option<EpochLine>,
     rising: u32,
     warned: bool,
 }
 
 impl Monitor {
-    /// Gathers the figures for `metrics.jsonl` in `directory`.
+    /// Gathers the figures for the history of the run in `directory`.
     ///
     /// # Errors
     /// When a file cannot be made there.
     pub(crate) fn new(directory: &Path, verbosity: Verbosity) -> io::Result<Self> {
         Ok(Self {
-            metrics: Some(Pending::create(&directory.join(METRICS_FILE))?),
+            history: Some(History::create(directory)?),
             ..Self::silent(verbosity)
         })
-    }
-
-    /// Whether a monitor that was killed left the file `name` behind.
-    pub(crate) fn is_leftover(name: &OsStr) -> bool {
-        let name = name.to_string_lossy();
-        name.starts_with(&temporary_prefix(METRICS_FILE)) && name.ends_with(TEMPORARY_SUFFIX)
     }
 
     fn silent(verbosity: Verbosity) -> Self {
         Self {
             verbosity,
-            metrics: None,
+            history: None,
             previous: None,
             rising: 0,
             warned: false,
         }
     }
 
-    /// Makes `metrics.jsonl` what was heard.
+    /// Makes the run's history what was heard.
     ///
     /// # Errors
-    /// When the file cannot be written; the one before it is then untouched.
+    /// See [`History::publish`].
     pub(crate) fn publish(&mut self) -> io::Result<()> {
-        self.metrics.take().map_or(Ok(()), Pending::publish)
+        self.history.take().map_or(Ok(()), History::publish)
     }
 
     /// Something worth knowing that is not a problem.
@@ -90,17 +77,13 @@ impl Monitor {
         say(self.verbosity, message);
     }
 
-    /// A line of `metrics.jsonl`.
+    /// A point of a path over `parameter` has been judged.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub(crate) fn record(&mut self, line: &impl Serialize) -> io::Result<()> {
-        if let Some(file) = &mut self.metrics {
-            let mut json = serde_json::to_vec(line)?;
-            json.push(b'\n');
-            file.write_all(&json)?;
-        }
-        Ok(())
+    /// When its figures cannot be written.
+    pub(crate) fn point(&mut self, parameter: &str, point: &PathPoint) -> io::Result<()> {
+        let history = self.history.as_mut();
+        history.map_or(Ok(()), |history| history.point(parameter, point))
     }
 
     /// An epoch has ended.
@@ -108,7 +91,9 @@ impl Monitor {
     /// # Errors
     /// When its figures cannot be written.
     pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
-        self.record(line)?;
+        if let Some(history) = &mut self.history {
+            history.epoch(line)?;
+        }
         if line.epoch == 1 {
             self.say("epoch  train loss   acc.    val loss   acc.        ms");
         }

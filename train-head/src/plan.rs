@@ -1,6 +1,8 @@
 //! What a command is to do, valid by construction.
 
+mod audit;
 mod convex;
+mod memory;
 mod probe;
 mod settings;
 mod sweep;
@@ -15,11 +17,17 @@ use common::{
 use crate::{
     cli::{Cli, Command, CompareArgs, EvalArgs, PredictArgs, ReportArgs, SplitArg, TrainArgs},
     failure::Failure,
+    features::Allowance,
 };
 
+pub(crate) use audit::{
+    AuditPlan, DEFAULT_AUDIT_FOLDS, DEFAULT_NEAR, DEFAULT_OUTLIER_NEIGHBOURS, DEFAULT_OUTLIERS,
+    Probabilities,
+};
 pub(crate) use convex::{ConvexSolver, recorded_settings};
+pub(crate) use memory::parse_size;
 pub(crate) use probe::ProbePlan;
-pub(crate) use settings::{ClassWeights, Settings, optimizer_defaults};
+pub(crate) use settings::{ClassWeights, Sampling, Settings, optimizer_defaults};
 pub(crate) use sweep::{
     DEFAULT_ROUND, DEFAULT_SURVIVORS, DEFAULT_SWEEP_EPOCHS, DEFAULT_TRIALS, Refit, SweepPlan,
 };
@@ -65,6 +73,7 @@ pub(crate) enum Plan {
     Sweep(SweepPlan),
     PrintSpace,
     Probe(ProbePlan),
+    Audit(AuditPlan),
     Evaluate(EvaluatePlan),
     Compare(ComparePlan),
     Predict(PredictPlan),
@@ -80,6 +89,7 @@ pub(crate) struct TrainPlan {
     pub(crate) settings: Settings,
     /// Takes the place of steps.
     pub(crate) convex: Option<ConvexSolver>,
+    pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
@@ -89,6 +99,7 @@ pub(crate) struct EvaluatePlan {
     pub(crate) cache: PathBuf,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
+    pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
@@ -155,6 +166,7 @@ impl TryFrom<Cli> for Plan {
             Command::Sweep(args) if args.print_space => Ok(Self::PrintSpace),
             Command::Sweep(args) => sweep::plan(args).map(Self::Sweep),
             Command::Probe(args) => probe::plan(args).map(Self::Probe),
+            Command::Audit(args) => audit::plan(args).map(Self::Audit),
             Command::Eval(args) => Ok(Self::Evaluate(evaluate_plan(args))),
             Command::Compare(args) => Ok(Self::Compare(compare_plan(args))),
             Command::Predict(args) => predict_plan(args).map(Self::Predict),
@@ -172,6 +184,7 @@ fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
         head,
         settings: settings::settings(&args.step, &args.model)?,
         convex,
+        memory: memory::allowance(args.memory),
         report: reporting(args.report),
     })
 }
@@ -181,6 +194,7 @@ fn evaluate_plan(args: EvalArgs) -> EvaluatePlan {
         run: args.run,
         cache: args.cache,
         split: split(args.split),
+        memory: memory::allowance(args.memory),
         report: reporting(args.report),
     }
 }

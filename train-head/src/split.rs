@@ -15,6 +15,7 @@ use rand::seq::SliceRandom;
 use crate::{
     dataset::{Dataset, RowInfo},
     failure::Failure,
+    joined::Joined,
     plan::Settings,
 };
 
@@ -82,6 +83,9 @@ pub(crate) fn partition(draw: &Draw, classes: &[String]) -> Result<Partition, Fa
     // Augmented views are for fitting; a head is judged on the first view.
     validation.retain(|&row| draw.rows[row as usize].view == 0);
     check(draw.labels, classes, (&train, &validation))?;
+    if origin == Origin::Source {
+        validates_every_class(draw, classes, &validation)?;
+    }
     notes.extend(class_notes(draw, classes, (&train, &validation)));
     Ok(Partition {
         train,
@@ -137,7 +141,7 @@ fn units_by_class(draw: &Draw, rows: &[u32]) -> HashMap<u32, Vec<Vec<u32>>> {
 
 /// Rows that must stay together, each unit and the list of units in row order.
 fn units(draw: &Draw, rows: &[u32]) -> Vec<Vec<u32>> {
-    let mut joined = Joined((0..rows.len()).collect());
+    let mut joined = Joined::apart(rows.len());
     let mut first_of_id = HashMap::new();
     let mut first_of_digest = HashMap::new();
     let mut first_of_group = HashMap::new();
@@ -161,25 +165,6 @@ fn units(draw: &Draw, rows: &[u32]) -> Vec<Vec<u32>> {
         units[unit].push(row);
     }
     units
-}
-
-/// Disjoint sets: each place points towards the root of its set.
-struct Joined(Vec<usize>);
-
-impl Joined {
-    fn root(&mut self, mut place: usize) -> usize {
-        while self.0[place] != place {
-            self.0[place] = self.0[self.0[place]];
-            place = self.0[place];
-        }
-        place
-    }
-
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
-        // The smaller place is the root, so that the result does not depend on the order.
-        self.0[a.max(b)] = a.min(b);
-    }
 }
 
 fn leak_note(rows: &[RowInfo], train: &[u32], validation: &[u32]) -> Option<String> {
@@ -226,6 +211,26 @@ fn check(
         );
     }
     Ok(())
+}
+
+/// A validation split of the source that lacks a class would choose a head that has never been
+/// asked for it.
+fn validates_every_class(
+    draw: &Draw,
+    classes: &[String],
+    validation: &[u32],
+) -> Result<(), Failure> {
+    let counts = count(draw.labels, validation, classes.len());
+    match counts.iter().position(|&rows| rows == 0) {
+        None => Ok(()),
+        Some(class) => {
+            let message = format!(
+                "class `{}` has no row in the validation split (add images of it, remove the class, or leave the split out of the source: one is drawn then)",
+                classes[class]
+            );
+            Err(Failure::new(Exit::Input, message))
+        }
+    }
 }
 
 /// Classes that are named one by one when nothing validates them.

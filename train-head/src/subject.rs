@@ -11,8 +11,9 @@ use common::{
 };
 
 use crate::{
-    dataset::{Dataset, choose_layer},
+    dataset::{Dataset, Unlabelled, Wanted, choose_layer},
     failure::{Failure, OrExit},
+    features::Allowance,
     head_input::{difference, preparation},
     judge::Judge,
 };
@@ -24,6 +25,7 @@ pub(crate) struct Selection<'a> {
     pub(crate) cache: &'a Path,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
+    pub(crate) memory: Allowance,
 }
 
 /// A head with its rows.
@@ -50,7 +52,12 @@ impl Subject {
             .as_ref()
             .map_or(&Split::ALL[..], std::slice::from_ref);
         // There is nothing to save: a signal may end the program as it does any other.
-        let mut dataset = Dataset::load(&reader, layer, splits, &Interrupt::default())?;
+        let wanted = Wanted {
+            splits,
+            unlabelled: Unlabelled::LeaveOut,
+            allowance: selection.memory,
+        };
+        let mut dataset = Dataset::load(&reader, layer, wanted, &Interrupt::default())?;
         translate_labels(selection, record, &reader, &mut dataset)?;
         // Augmented views are for fitting; a head is judged on the first one.
         let rows: Vec<u32> = (0..dataset.rows.len() as u32)

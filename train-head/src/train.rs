@@ -15,14 +15,15 @@ use common::{
 
 use crate::{
     convex,
-    dataset::{Dataset, choose_layer},
+    dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, fit},
+    history::History,
     judge::Judge,
     monitor::Monitor,
     plan::{Existing, Settings, TrainPlan, recorded_settings},
     report,
-    split::{Draw, FITTING_SPLITS, Origin, Partition, partition},
+    split::{Draw, Origin, Partition, partition},
     test_reads,
 };
 
@@ -33,7 +34,7 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
     let layer = choose_layer(&reader, plan.layer.as_deref())?;
     make_folder(&plan.out, plan.existing)?;
-    let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS, &stop)?;
+    let dataset = Dataset::load(&reader, layer, Wanted::for_fitting(plan.memory), &stop)?;
     let partition = divide(&reader, &dataset, &plan.settings)?;
     let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)
         .map_err(|error| cannot_write(&plan.out, &error))?;
@@ -90,7 +91,7 @@ fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
     let mut taken = false;
     for entry in entries {
         let entry = entry.map_err(|error| cannot_write(out, &error))?;
-        if Monitor::is_leftover(&entry.file_name()) {
+        if History::is_leftover(&entry.file_name()) {
             fs::remove_file(entry.path()).map_err(|error| cannot_write(out, &error))?;
         } else {
             taken = true;
@@ -106,7 +107,7 @@ fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
     Ok(())
 }
 
-fn cannot_write(out: &Path, error: &io::Error) -> Failure {
+pub(crate) fn cannot_write(out: &Path, error: &io::Error) -> Failure {
     let message = format!("run `{}`: cannot be written: {error}", out.display());
     Failure::new(Exit::Failure, message)
 }

@@ -10,11 +10,9 @@ use common::{
         stack::{Batch, Common, Member, Seen, Stack},
     },
     interrupt::Interrupt,
-    random,
 };
-use rand::seq::SliceRandom;
 
-use super::{Best, Ending, Outcome, Task, class_weights, normalisation};
+use super::{Best, Ending, Outcome, Task, class_weights, normalisation, order::epoch_rows};
 use crate::{
     dataset::Dataset,
     failure::{Failure, OrExit},
@@ -27,7 +25,7 @@ use crate::{
 const JUDGED_ROWS: usize = 256;
 
 /// Trials on their way through the epochs: tasks with the same rows, classes, batch size,
-/// epochs, class weights and seed.
+/// epochs, class weights, sampling and seed.
 pub(crate) struct Training<'a> {
     trials: Vec<Task<'a>>,
     outcomes: Vec<Outcome>,
@@ -72,6 +70,7 @@ impl<'a> Training<'a> {
             best: None,
             epochs: 0,
             ending: Ending::Epochs,
+            lines: Vec::new(),
         };
         Ok(Self {
             outcomes: trials.iter().map(|_| unfinished()).collect(),
@@ -170,6 +169,7 @@ impl<'a> Training<'a> {
                 validation_loss: line.val_loss,
             });
         }
+        outcome.lines.push(line.clone());
         lines.push((trial, line));
         let waited = outcome.epochs_without_improvement();
         if self.epoch >= settings.epochs {
@@ -196,9 +196,7 @@ impl<'a> Training<'a> {
             settings,
             ..
         } = self.trials[0];
-        let mut order = partition.train.clone();
-        let name = format!("train/order/{}", self.epoch);
-        order.shuffle(&mut random::stream(settings.seed, &name));
+        let order = epoch_rows(&self.trials[0], self.epoch);
         let steps = order.len().div_ceil(settings.batch_size) as u64;
         let schedules: Vec<_> = self
             .trials

@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) dropout: f32,
     pub(crate) label_smoothing: f32,
     pub(crate) class_weights: ClassWeights,
+    pub(crate) sampling: Sampling,
     pub(crate) val_fraction: f64,
     pub(crate) seed: u64,
 }
@@ -52,6 +53,7 @@ impl Default for Settings {
             dropout: 0.0,
             label_smoothing: 0.0,
             class_weights: ClassWeights::None,
+            sampling: Sampling::Shuffle,
             val_fraction: DEFAULT_VAL_FRACTION,
             seed: DEFAULT_SEED,
         }
@@ -62,6 +64,16 @@ impl Default for Settings {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ClassWeights {
     None,
+    Balanced,
+}
+
+/// Which rows an epoch sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sampling {
+    /// Every training row once
+    Shuffle,
+    /// As many rows, drawn with replacement so that all classes are equally likely
     Balanced,
 }
 
@@ -88,6 +100,7 @@ pub(super) fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, F
         dropout: single("--dropout", model.dropout)?,
         label_smoothing: single("--label-smoothing", model.label_smoothing)?,
         class_weights: model.class_weights.into(),
+        sampling: model.sampling,
         val_fraction: model.val_fraction,
         seed: step.seed,
     };
@@ -134,6 +147,9 @@ impl Settings {
             let holds = (0.0..1.0).contains(&share);
             check(option, share, holds, "0 or more, below 1")?;
         }
+        let both = self.sampling == Sampling::Balanced && self.class_weights != ClassWeights::None;
+        let expected = "shuffle beside balanced class weights";
+        check("--sampling", "balanced", !both, expected)?;
         let fraction = self.val_fraction;
         let inside = fraction > 0.0 && fraction < 1.0;
         check("--val-fraction", fraction, inside, "between 0 and 1")

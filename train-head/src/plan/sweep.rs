@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use common::exit::Exit;
 
-use super::{Existing, Reporting, Settings, check, existing, reporting};
+use super::{Existing, Reporting, Settings, check, convex::positive, existing, memory, reporting};
 use crate::{
     cli::{SearchArgs, SweepArgs, SweepTrainingArgs},
     failure::Failure,
+    features::Allowance,
     sweep::{Objective, Search},
 };
 
@@ -48,8 +49,11 @@ pub(crate) struct SweepPlan {
     /// 0 or 1: the validation split.
     pub(crate) folds: usize,
     pub(crate) refit: Refit,
+    /// Of lbfgs.
+    pub(crate) tolerance: f64,
     /// What the space does not say.
     pub(crate) base: Settings,
+    pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
@@ -87,7 +91,9 @@ pub(super) fn plan(args: SweepArgs) -> Result<SweepPlan, Failure> {
         } else {
             Refit::No
         },
+        tolerance: positive("--tolerance", args.training.tolerance)?,
         base: base(&args.training)?,
+        memory: memory::allowance(args.memory),
         report: reporting(args.report),
     })
 }
@@ -148,6 +154,7 @@ fn base(args: &SweepTrainingArgs) -> Result<Settings, Failure> {
         schedule: args.schedule,
         warmup_epochs: args.warmup_epochs,
         class_weights: args.class_weights.into(),
+        sampling: args.sampling,
         val_fraction: args.val_fraction,
         seed: args.seed,
         ..Settings::default()

@@ -39,6 +39,7 @@ pub(crate) use trial::Objective;
 
 use self::{
     candidate::Candidate,
+    name::RIDGE,
     progress::Progress,
     record::{FORMAT_VERSION, SweepRecord},
     round::{Ground, Replicate, Round},
@@ -50,7 +51,7 @@ use self::{
 };
 use crate::{
     failure::{Failure, OrExit},
-    plan::{Existing, Refit, SweepPlan},
+    plan::{ClassWeights, Existing, Refit, SweepPlan},
 };
 
 /// Everything that a sweep's rounds have in common.
@@ -74,6 +75,10 @@ pub(crate) fn run(plan: &SweepPlan) -> Result<Exit, Failure> {
         }
     };
     space.0.extend(source::dimensions(plan));
+    if plan.base.class_weights != ClassWeights::None && space.solvers().contains(&RIDGE) {
+        let message = "--class-weights: ridge, one of the space's solvers, has no use for it (leave one of them out)";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let total = total_trials(plan, &space)?;
     let sources = source::open(plan, &stop)?;
     let replicates = replicates::replicates(plan, &sources[0])?;
@@ -94,10 +99,13 @@ pub(crate) fn run(plan: &SweepPlan) -> Result<Exit, Failure> {
         replicates: &replicates,
         total,
     };
-    let mut progress = Progress::new(plan.report.verbosity);
+    let size = (total, plan.base.epochs);
+    let mut progress = Progress::new(size, plan.objective, plan.report.verbosity);
     progress.begin(&sweep);
     let mut trials = table::read(&plan.out, &sweep.space).or_exit(Exit::Input)?;
-    if let Some(exit) = sweep.run_rounds(&mut trials, (&mut progress, &stop))? {
+    let stopped = sweep.run_rounds(&mut trials, (&mut progress, &stop));
+    progress.finish();
+    if let Some(exit) = stopped? {
         let message = format!(
             "stopped by a signal: {} of {total} trials are over and kept in `{}` (go on with the same command)",
             trials.len(),
@@ -159,6 +167,7 @@ fn sweep_record(
         "survivors": plan.survivors,
         "seeds": plan.seeds,
         "folds": plan.folds,
+        "tolerance": plan.tolerance,
         "base": plan.base,
     });
     Ok(SweepRecord {

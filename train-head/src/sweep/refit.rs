@@ -39,7 +39,7 @@ pub(super) fn refit(
         ..partition.clone()
     };
     let task = winner.task(&together);
-    let made = match winner.candidate.c {
+    let made = match winner.candidate.convex {
         Some(_) => paths::solve_one(winner.candidate, &task, stop)?,
         None => train(task, epochs, stop)?,
     };

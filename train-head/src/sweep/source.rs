@@ -12,10 +12,9 @@ use super::{
     space::{Dimension, Domain, Point, Space, Value},
 };
 use crate::{
-    dataset::{Dataset, choose_layer},
+    dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
     plan::SweepPlan,
-    split::FITTING_SPLITS,
 };
 
 /// One layer of one cache.
@@ -32,11 +31,13 @@ pub(crate) fn open(plan: &SweepPlan, stop: &Interrupt) -> Result<Vec<Source>, Fa
         [] => vec![None],
         named => named.iter().map(|name| Some(name.as_str())).collect(),
     };
+    let count = plan.caches.len() * layers.len();
+    let wanted = Wanted::for_fitting(plan.memory.shared_by(count));
     for cache in &plan.caches {
         for name in &layers {
             let reader = CacheReader::open(cache).or_exit(Exit::Input)?;
             let layer = choose_layer(&reader, *name)?.clone();
-            let dataset = Dataset::load(&reader, &layer, &FITTING_SPLITS, stop)?;
+            let dataset = Dataset::load(&reader, &layer, wanted, stop)?;
             let source = Source {
                 reader,
                 layer,

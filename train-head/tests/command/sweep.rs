@@ -1,6 +1,7 @@
 //! `train-head sweep` on small caches.
 
 mod bad_input;
+mod convex;
 
 use std::fs::{self, File};
 
