@@ -67,11 +67,43 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) layer: Option<String>,
     #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    #[command(flatten)]
     pub(crate) step: StepArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
+}
+
+/// What is predicted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Task")]
+pub(crate) struct TaskArgs {
+    /// What the head predicts
+    #[arg(long, value_enum, default_value_t = TaskArg::SingleLabel)]
+    pub(crate) task: TaskArg,
+    /// Table (.csv or .parquet) whose columns hold the labels; its column `uri` or `path` names
+    /// the images as the cache's plan.parquet does [default: the labels of the cache]
+    #[arg(long, value_name = "TABLE", requires = "target")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Columns of TABLE: one of text or whole numbers (single-label), one of names or several of
+    /// 0 and 1 (multi-label), one or several of numbers (regression). Rows with an empty
+    /// field are left out
+    #[arg(
+        long,
+        value_name = "COLUMN,…",
+        value_delimiter = ',',
+        requires = "labels"
+    )]
+    pub(crate) target: Vec<String>,
+    /// What is between the names in the one column of multi-label; a field of it alone
+    /// means none of the classes [default: |]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) separator: Option<String>,
+    /// What regression minimises, on targets of mean 0 and deviation 1 [default: mse]
+    #[arg(long, value_enum)]
+    pub(crate) loss: Option<LossArg>,
 }
 
 /// How steps are taken.
@@ -136,7 +168,7 @@ pub(crate) struct ModelArgs {
     /// Probability with which an input of a layer is dropped in training
     #[arg(long, default_value_t = 0.0, value_name = "P")]
     pub(crate) dropout: f64,
-    /// Share of the target spread over all classes
+    /// Share of the target spread over all classes; with multi-label, over yes and no
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(crate) label_smoothing: f64,
     /// Weight of each class in the loss
@@ -180,6 +212,8 @@ pub(crate) struct SweepArgs {
     #[arg(long)]
     pub(crate) print_space: bool,
     #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    #[command(flatten)]
     pub(crate) search: SearchArgs,
     #[command(flatten)]
     pub(crate) training: SweepTrainingArgs,
@@ -200,9 +234,10 @@ pub(crate) struct SearchArgs {
     /// What is searched, as TOML [default: what --print-space prints]
     #[arg(long, value_name = "FILE")]
     pub(crate) space: Option<PathBuf>,
-    /// What trials are compared by, on the validation rows
-    #[arg(long, value_enum, default_value_t = Objective::Accuracy)]
-    pub(crate) objective: Objective,
+    /// What trials are compared by, on the validation rows [default: accuracy; with other tasks
+    /// than single-label, loss]
+    #[arg(long, value_enum)]
+    pub(crate) objective: Option<Objective>,
     /// Trials that are chosen and trained together
     #[arg(long, default_value_t = plan::DEFAULT_ROUND, value_name = "N")]
     pub(crate) round: usize,
@@ -276,6 +311,9 @@ pub(crate) struct EvalArgs {
     pub(crate) run: PathBuf,
     /// Feature cache written by `extract run`
     pub(crate) cache: PathBuf,
+    /// The table of labels that the head was trained on, or one with the same columns
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) labels: Option<PathBuf>,
     /// Split to measure on
     #[arg(long, value_enum, default_value_t = SplitArg::Test)]
     pub(crate) split: SplitArg,
@@ -291,6 +329,9 @@ pub(crate) struct CompareArgs {
     pub(crate) second: PathBuf,
     /// Feature cache written by `extract run`
     pub(crate) cache: PathBuf,
+    /// The table of labels that the heads were trained on, or one with the same columns
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) labels: Option<PathBuf>,
     /// Split to compare on
     #[arg(long, value_enum, default_value_t = SplitArg::Test)]
     pub(crate) split: SplitArg,
@@ -305,7 +346,7 @@ pub(crate) struct PredictArgs {
     /// Images, or folders that are searched for images
     #[arg(required = true)]
     pub(crate) images: Vec<PathBuf>,
-    /// Classes shown for each image
+    /// Classes shown for each image by a head of one label
     #[arg(long, default_value_t = TOP_K, value_name = "N")]
     pub(crate) top: usize,
     /// The backbone's weights [default: the embedded ones, where the head was trained on them]
@@ -322,6 +363,24 @@ pub(crate) struct PredictArgs {
     pub(crate) threads: Option<usize>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TaskArg {
+    /// One class an image
+    SingleLabel,
+    /// Any number of classes an image
+    MultiLabel,
+    /// Numbers
+    Regression,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LossArg {
+    /// Mean of the squared errors
+    Mse,
+    /// Squared where an error is below 1, linear beyond
+    Huber,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -345,7 +404,8 @@ pub(crate) enum NormaliseArg {
 pub(crate) enum ClassWeightsArg {
     /// All classes alike
     None,
-    /// Inversely proportional to a class's training rows: rows / (classes · rows of the class)
+    /// Inversely proportional to a class's training rows: rows / (classes · rows of the class);
+    /// with multi-label, rows with the class weigh rows without it / rows with it
     Balanced,
 }
 

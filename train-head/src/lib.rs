@@ -19,6 +19,8 @@ mod features;
 mod fit;
 mod head_input;
 mod judge;
+mod labels;
+mod measure;
 mod monitor;
 mod outcomes;
 mod plan;

@@ -4,6 +4,7 @@ mod convex;
 mod probe;
 mod settings;
 mod sweep;
+mod task;
 
 use std::{num::NonZeroUsize, path::PathBuf, thread};
 
@@ -15,6 +16,7 @@ use common::{
 use crate::{
     cli::{Cli, Command, CompareArgs, EvalArgs, PredictArgs, ReportArgs, SplitArg, TrainArgs},
     failure::Failure,
+    labels::LabelTable,
 };
 
 pub(crate) use convex::{ConvexSolver, recorded_settings};
@@ -76,6 +78,8 @@ pub(crate) struct TrainPlan {
     pub(crate) out: PathBuf,
     pub(crate) existing: Existing,
     pub(crate) layer: Option<String>,
+    /// `None`: the labels of the cache.
+    pub(crate) labels: Option<LabelTable>,
     pub(crate) head: HeadKind,
     pub(crate) settings: Settings,
     /// Takes the place of steps.
@@ -87,6 +91,8 @@ pub(crate) struct TrainPlan {
 pub(crate) struct EvaluatePlan {
     pub(crate) run: PathBuf,
     pub(crate) cache: PathBuf,
+    /// Table of labels; `None`: those of the cache.
+    pub(crate) labels: Option<PathBuf>,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
     pub(crate) report: Reporting,
@@ -96,6 +102,8 @@ pub(crate) struct EvaluatePlan {
 pub(crate) struct ComparePlan {
     pub(crate) runs: [PathBuf; 2],
     pub(crate) cache: PathBuf,
+    /// Table of labels; `None`: those of the cache.
+    pub(crate) labels: Option<PathBuf>,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
     pub(crate) report: Reporting,
@@ -164,13 +172,15 @@ impl TryFrom<Cli> for Plan {
 
 fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
     let convex = ConvexSolver::of(&args, head)?;
+    let (loss, labels) = task::task(args.task)?;
     Ok(TrainPlan {
         cache: args.cache,
         out: args.out,
         existing: existing(args.overwrite),
         layer: args.layer,
+        labels,
         head,
-        settings: settings::settings(&args.step, &args.model)?,
+        settings: settings::settings(loss, &args.step, &args.model)?,
         convex,
         report: reporting(args.report),
     })
@@ -180,6 +190,7 @@ fn evaluate_plan(args: EvalArgs) -> EvaluatePlan {
     EvaluatePlan {
         run: args.run,
         cache: args.cache,
+        labels: args.labels,
         split: split(args.split),
         report: reporting(args.report),
     }
@@ -189,6 +200,7 @@ fn compare_plan(args: CompareArgs) -> ComparePlan {
     ComparePlan {
         runs: [args.first, args.second],
         cache: args.cache,
+        labels: args.labels,
         split: split(args.split),
         report: reporting(args.report),
     }

@@ -168,7 +168,7 @@ struct EpochCase {
 }
 
 /// The numbers of `counted` in the script.
-fn counted() -> impl Iterator<Item = f32> {
+pub(crate) fn counted() -> impl Iterator<Item = f32> {
     let mut state = 12_345_u32;
     std::iter::from_fn(move || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -6,17 +6,16 @@ use common::{
     engine::cpu::Isa,
     exit::Exit,
     head::{
-        Fitted, Head, Normalisation,
-        stack::{Batch, Common, Member, Seen, Stack},
+        Fitted, Head, Normalisation, TaskKind,
+        stack::{Batch, Common, Member, Seen, Stack, Targets},
     },
     interrupt::Interrupt,
     random,
 };
 use rand::seq::SliceRandom;
 
-use super::{Best, Ending, Outcome, Task, class_weights, normalisation};
+use super::{Best, Ending, Outcome, Task, class_weights, normalisation, target_scale};
 use crate::{
-    dataset::Dataset,
     failure::{Failure, OrExit},
     monitor::EpochLine,
     schedule::Schedule,
@@ -27,13 +26,15 @@ use crate::{
 const JUDGED_ROWS: usize = 256;
 
 /// Trials on their way through the epochs: tasks with the same rows, classes, batch size,
-/// epochs, class weights and seed.
+/// epochs, loss, class weights and seed.
 pub(crate) struct Training<'a> {
     trials: Vec<Task<'a>>,
     outcomes: Vec<Outcome>,
     running: Vec<bool>,
     stack: Stack,
     standardise: Fitted,
+    /// Of a regression's targets; the heads that are kept predict in their units.
+    target_scale: Fitted,
     keep: Keep,
     epoch: u32,
 }
@@ -64,6 +65,7 @@ impl<'a> Training<'a> {
         let standardise = standardise.map_or(Fitted::None, normalisation);
         let shared = Common {
             standardise: standardise.clone(),
+            loss: first.settings.loss,
             class_weights: class_weights(first),
             seed: first.settings.seed,
             isa: Isa::from_environment().or_exit(Exit::Device)?,
@@ -78,6 +80,7 @@ impl<'a> Training<'a> {
             running: vec![true; trials.len()],
             stack: Stack::new(shared, trials.iter().map(member).collect()),
             standardise,
+            target_scale: target_scale(first),
             trials,
             keep: Keep::Best,
             epoch: 0,
@@ -165,7 +168,7 @@ impl<'a> Training<'a> {
         if line.best {
             outcome.best = Some(Best {
                 epoch: self.epoch,
-                head,
+                head: self.target_scale.fold_outputs(head),
                 fitted: settings.normalise.fitted(&self.standardise),
                 validation_loss: line.val_loss,
             });
@@ -191,7 +194,6 @@ impl<'a> Training<'a> {
     /// signal.
     fn see(&mut self, stop: &Interrupt) -> Option<Epoch> {
         let Task {
-            dataset,
             partition,
             settings,
             ..
@@ -210,13 +212,13 @@ impl<'a> Training<'a> {
             validation: vec![Seen::default(); self.trials.len()],
             learning_rates: vec![0.0; self.trials.len()],
         };
-        let mut labels = Vec::new();
+        let mut answers = Answers::default();
         let batches = order.chunks(settings.batch_size);
         for (step, rows) in (u64::from(self.epoch - 1) * steps..).zip(batches) {
             for (rate, schedule) in epoch.learning_rates.iter_mut().zip(&schedules) {
                 *rate = schedule.rate(step);
             }
-            let batch = batch(dataset, rows, &mut labels);
+            let batch = answers.batch(&self.trials[0], &self.target_scale, rows);
             add(
                 &mut epoch.training,
                 self.stack.step(batch, &epoch.learning_rates),
@@ -229,7 +231,7 @@ impl<'a> Training<'a> {
             .validation
             .chunks(settings.batch_size.max(JUDGED_ROWS))
         {
-            let batch = batch(dataset, rows, &mut labels);
+            let batch = answers.batch(&self.trials[0], &self.target_scale, rows);
             add(&mut epoch.validation, self.stack.judge(batch));
             if stop.received().is_some() {
                 return None;
@@ -242,7 +244,14 @@ impl<'a> Training<'a> {
 impl Epoch {
     fn line(&self, task: &Task, (trial, epoch, elapsed_ms): (usize, u32, f64)) -> EpochLine {
         let (training, validation) = (self.training[trial], self.validation[trial]);
-        let share = |seen: Seen, rows: &[u32]| seen.correct as f64 / rows.len() as f64;
+        let share = |seen: Seen, rows: &[u32]| {
+            let answers = match task.settings.loss.task() {
+                TaskKind::SingleLabel => rows.len(),
+                TaskKind::MultiLabel => rows.len() * task.classes,
+                TaskKind::Regression => return None,
+            };
+            Some(seen.correct as f64 / answers as f64)
+        };
         EpochLine {
             epoch,
             train_loss: training.loss.mean(),
@@ -256,12 +265,29 @@ impl Epoch {
     }
 }
 
-fn batch<'a>(dataset: &'a Dataset, rows: &'a [u32], labels: &'a mut Vec<u32>) -> Batch<'a> {
-    dataset.gather_labels(rows, labels);
-    Batch {
-        features: &dataset.features,
-        rows,
-        labels,
+/// Room for what a batch's rows are to be predicted as.
+#[derive(Default)]
+struct Answers {
+    labels: Vec<u32>,
+    values: Vec<f32>,
+}
+
+impl Answers {
+    /// `rows` as the trials of `task` see them.
+    fn batch<'a>(&'a mut self, task: &Task<'a>, scale: &Fitted, rows: &'a [u32]) -> Batch<'a> {
+        let targets = if task.settings.loss.task() == TaskKind::SingleLabel {
+            task.dataset.gather_labels(rows, &mut self.labels);
+            Targets::Classes(&self.labels)
+        } else {
+            task.dataset.gather_targets(rows, &mut self.values);
+            scale.apply(&mut self.values, task.classes);
+            Targets::Values(&self.values)
+        };
+        Batch {
+            features: &task.dataset.features,
+            rows,
+            targets,
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use common::{
     exit::Exit,
-    head::{Normalisation, stack::Method},
+    head::{Loss, Normalisation, stack::Method},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     DEFAULT_ADAM_RATE, DEFAULT_ADAMW_DECAY, DEFAULT_BATCH_SIZE, DEFAULT_EPOCHS, DEFAULT_MOMENTUM,
     DEFAULT_PATIENCE, DEFAULT_SEED, DEFAULT_SGD_RATE, DEFAULT_VAL_FRACTION, check, single,
+    task::check_options,
 };
 use crate::{
     cli::{ClassWeightsArg, ModelArgs, NormaliseArg, SolverArg, StepArgs},
@@ -34,6 +35,9 @@ pub(crate) struct Settings {
     pub(crate) class_weights: ClassWeights,
     pub(crate) val_fraction: f64,
     pub(crate) seed: u64,
+    /// What is minimised, and with it the task.
+    #[serde(default, skip_serializing_if = "Loss::is_cross_entropy")]
+    pub(crate) loss: Loss,
 }
 
 impl Default for Settings {
@@ -54,6 +58,7 @@ impl Default for Settings {
             class_weights: ClassWeights::None,
             val_fraction: DEFAULT_VAL_FRACTION,
             seed: DEFAULT_SEED,
+            loss: Loss::CrossEntropy,
         }
     }
 }
@@ -65,7 +70,11 @@ pub(crate) enum ClassWeights {
     Balanced,
 }
 
-pub(super) fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
+pub(super) fn settings(
+    loss: Loss,
+    step: &StepArgs,
+    model: &ModelArgs,
+) -> Result<Settings, Failure> {
     let optimizer = method(step)?;
     let (default_rate, default_decay) = optimizer_defaults(optimizer);
     let settings = Settings {
@@ -90,6 +99,7 @@ pub(super) fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, F
         class_weights: model.class_weights.into(),
         val_fraction: model.val_fraction,
         seed: step.seed,
+        loss,
     };
     settings.check().map(|()| settings)
 }
@@ -134,6 +144,7 @@ impl Settings {
             let holds = (0.0..1.0).contains(&share);
             check(option, share, holds, "0 or more, below 1")?;
         }
+        check_options(self.loss, self.label_smoothing, self.class_weights)?;
         let fraction = self.val_fraction;
         let inside = fraction > 0.0 && fraction < 1.0;
         check("--val-fraction", fraction, inside, "between 0 and 1")

@@ -12,7 +12,7 @@ use crate::{
 /// Every seed on every fold.
 pub(super) fn replicates(plan: &SweepPlan, source: &Source) -> Result<Vec<Replicate>, Failure> {
     let draw = Draw::new(&source.reader, &source.dataset, &plan.base);
-    let classes = &source.reader.manifest().classes;
+    let classes = &source.dataset.names;
     let partitions = if plan.folds > 1 {
         folds(&draw, classes, plan.folds)
     } else {
@@ -25,8 +25,10 @@ pub(super) fn replicates(plan: &SweepPlan, source: &Source) -> Result<Vec<Replic
     }
     let mut replicates = Vec::new();
     for partition in partitions {
-        validates_every_class(&partition, source, classes)
-            .map_err(|failure| failure.within(&place))?;
+        if plan.base.loss.is_cross_entropy() {
+            validates_every_class(&partition, source, classes)
+                .map_err(|failure| failure.within(&place))?;
+        }
         for seed in 0..u64::from(plan.seeds) {
             replicates.push(Replicate {
                 seed: plan.base.seed.wrapping_add(seed),

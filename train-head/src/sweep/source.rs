@@ -14,6 +14,7 @@ use super::{
 use crate::{
     dataset::{Dataset, choose_layer},
     failure::{Failure, OrExit},
+    labels::Labelling,
     plan::SweepPlan,
     split::FITTING_SPLITS,
 };
@@ -36,7 +37,10 @@ pub(crate) fn open(plan: &SweepPlan, stop: &Interrupt) -> Result<Vec<Source>, Fa
         for name in &layers {
             let reader = CacheReader::open(cache).or_exit(Exit::Input)?;
             let layer = choose_layer(&reader, *name)?.clone();
-            let dataset = Dataset::load(&reader, &layer, &FITTING_SPLITS, stop)?;
+            let task = plan.base.loss.task();
+            let labelling = Labelling::read(&reader, plan.labels.as_ref(), task, stop)?;
+            let rows = (&FITTING_SPLITS[..], &labelling);
+            let dataset = Dataset::load_labelled(&reader, &layer, rows, stop)?;
             let source = Source {
                 reader,
                 layer,
@@ -60,7 +64,8 @@ impl Source {
                 .collect()
         };
         let same = self.reader.manifest().plan_sha256 == first.reader.manifest().plan_sha256
-            && self.reader.manifest().classes == first.reader.manifest().classes
+            && self.dataset.names == first.dataset.names
+            && self.dataset.targets == first.dataset.targets
             && rows(self) == rows(first);
         if same {
             return Ok(());

@@ -7,6 +7,7 @@ mod judging;
 mod probe;
 mod solvers;
 mod sweep;
+mod tasks;
 
 use common::{
     cache::{FeatureDtype, FileFormat},
