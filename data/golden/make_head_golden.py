@@ -132,27 +132,32 @@ def counted(count):
     return torch.from_numpy(values)
 
 
+def counted_task(rows, layers):
+    """Features [rows, width] and linear layers of the given sizes with ReLUs between them, all of
+    `counted`; parameters are scaled to nn.Linear's size."""
+    width = layers[0][0]
+    values = counted(rows * width + sum(o * i + o for i, o in layers))
+    features, rest = values[: rows * width].reshape(rows, width), values[rows * width :]
+    modules = []
+    for i, o in layers:
+        scale = 1 / np.sqrt(np.float32(i))
+        layer = nn.Linear(i, o)
+        with torch.no_grad():
+            layer.weight.copy_(rest[: i * o].reshape(o, i) * scale)
+            layer.bias.copy_(rest[i * o : i * o + o] * scale)
+        rest = rest[i * o + o :]
+        modules += [layer, nn.ReLU()]
+    return features, nn.Sequential(*modules[:-1])
+
+
 def epoch():
     """A textbook epoch: Adam 1e-3, batches of 256 in row order, parameters of nn.Linear's size."""
     rows, width, hidden, classes = 2048, 32, 24, 10
     sizes = {"linear": [(width, classes)], "mlp": [(width, hidden), (hidden, classes)]}
     cases = []
     for head, layers in sizes.items():
-        parameters = [[(o, i), (o,)] for i, o in layers]
-        scales = [1 / np.sqrt(np.float32(i)) for i, _ in layers]
-        total = sum(int(np.prod(shape)) for shapes in parameters for shape in shapes)
-        values = counted(rows * width + total)
-        features, rest = values[: rows * width].reshape(rows, width), values[rows * width :]
+        features, model = counted_task(rows, layers)
         labels = features[:, :classes].argmax(dim=1)
-        modules = []
-        for (i, o), scale in zip(layers, scales):
-            layer = nn.Linear(i, o)
-            with torch.no_grad():
-                layer.weight.copy_(rest[: i * o].reshape(o, i) * scale)
-                layer.bias.copy_(rest[i * o : i * o + o] * scale)
-            rest = rest[i * o + o :]
-            modules += [layer, nn.ReLU()]
-        model = nn.Sequential(*modules[:-1])
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         batch_losses = []
         for start in range(0, rows, 256):
@@ -229,21 +234,9 @@ def task_epochs():
     cases = []
     for head, layers in sizes.items():
         for name, criterion in losses.items():
-            total = sum(o * i + o for i, o in layers)
-            values = counted(rows * width + total)
-            features, rest = values[: rows * width].reshape(rows, width), values[rows * width :]
+            features, model = counted_task(rows, layers)
             targets = features[:, :outputs]
             targets = (targets > 0).float() if name == "binary-cross-entropy" else targets * 4
-            modules = []
-            for i, o in layers:
-                scale = 1 / np.sqrt(np.float32(i))
-                layer = nn.Linear(i, o)
-                with torch.no_grad():
-                    layer.weight.copy_(rest[: i * o].reshape(o, i) * scale)
-                    layer.bias.copy_(rest[i * o : i * o + o] * scale)
-                rest = rest[i * o + o :]
-                modules += [layer, nn.ReLU()]
-            model = nn.Sequential(*modules[:-1])
             optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
             batch_losses = []
             for start in range(0, rows, 256):

@@ -1,6 +1,8 @@
 //! The command line as clap sees it. Nothing here is checked beyond its syntax;
 //! [`crate::plan`] does that.
 
+mod task;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,6 +13,8 @@ use common::{
     head::{DEFAULT_HIDDEN, DEFAULT_NEIGHBOUR_TEMPERATURE, DEFAULT_NEIGHBOURS, TOP_K},
     image::DEFAULT_MAX_PIXELS,
 };
+
+pub(crate) use task::{LossArg, TaskArg, TaskArgs};
 
 use crate::{
     plan,
@@ -74,36 +78,6 @@ pub(crate) struct TrainArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
-}
-
-/// What is predicted.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Task")]
-pub(crate) struct TaskArgs {
-    /// What the head predicts
-    #[arg(long, value_enum, default_value_t = TaskArg::SingleLabel)]
-    pub(crate) task: TaskArg,
-    /// Table (.csv or .parquet) whose columns hold the labels; its column `uri` or `path` names
-    /// the images as the cache's plan.parquet does [default: the labels of the cache]
-    #[arg(long, value_name = "TABLE", requires = "target")]
-    pub(crate) labels: Option<PathBuf>,
-    /// Columns of TABLE: one of text or whole numbers (single-label), one of names or several of
-    /// 0 and 1 (multi-label), one or several of numbers (regression). Rows with an empty
-    /// field are left out
-    #[arg(
-        long,
-        value_name = "COLUMN,…",
-        value_delimiter = ',',
-        requires = "labels"
-    )]
-    pub(crate) target: Vec<String>,
-    /// What is between the names in the one column of multi-label; a field of it alone
-    /// means none of the classes [default: |]
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) separator: Option<String>,
-    /// What regression minimises, on targets of mean 0 and deviation 1 [default: mse]
-    #[arg(long, value_enum)]
-    pub(crate) loss: Option<LossArg>,
 }
 
 /// How steps are taken.
@@ -363,24 +337,6 @@ pub(crate) struct PredictArgs {
     pub(crate) threads: Option<usize>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TaskArg {
-    /// One class an image
-    SingleLabel,
-    /// Any number of classes an image
-    MultiLabel,
-    /// Numbers
-    Regression,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LossArg {
-    /// Mean of the squared errors
-    Mse,
-    /// Squared where an error is below 1, linear beyond
-    Huber,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

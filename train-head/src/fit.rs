@@ -6,6 +6,7 @@
 //! a fixed order, and a head's numbers do not depend on its neighbours: the same seed
 //! gives the same bytes, in any company and on any number of threads.
 
+mod answers;
 mod training;
 
 use std::io;

@@ -10,7 +10,10 @@ use common::{
 };
 use serde::Deserialize;
 
-use crate::{assert_close, golden, member, parameters, pytorch::counted};
+use crate::{
+    assert_close, golden, member, parameters,
+    pytorch::{counted, filled},
+};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -142,13 +145,8 @@ fn a_textbook_epoch_of_every_loss_ends_where_pytorchs_ends() {
                 _ => value * 4.0,
             }));
         }
-        let mut head = Head::zeros(kind, golden.width, golden.outputs);
-        for layer in head.layers_mut() {
-            let scale = 1.0 / (layer.inputs as f32).sqrt();
-            for value in layer.weight.iter_mut().chain(&mut layer.bias) {
-                *value = numbers.next().unwrap() * scale;
-            }
-        }
+        let head = Head::zeros(kind, golden.width, golden.outputs);
+        let head = filled(head, &mut numbers);
         let members = vec![member(head, Method::Adam)];
         let weights = vec![1.0; golden.outputs];
         let mut stack = stack((case.loss, weights), members, Isa::available()[0]);

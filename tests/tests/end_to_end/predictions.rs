@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use common::{
     cache::CacheReader,
-    head::{Bundle, Normalisation, TaskRecord, statistics::sigmoid},
+    head::{Bundle, Head, Normalisation, TaskRecord, statistics::sigmoid},
 };
 use end_to_end::Workbench;
 
@@ -24,25 +24,36 @@ type Ranking = Vec<(String, f64)>;
 fn from_cache(bench: &Workbench) -> BTreeMap<String, Ranking> {
     let Bundle { head, record } = Bundle::load(&bench.path("run")).unwrap();
     assert_eq!(record.normalise_features, Normalisation::None);
+    let ranking = |logits: Vec<f32>| {
+        let powers = logits.into_iter();
+        let powers: Vec<f64> = powers
+            .map(|logit| (f64::from(logit) / record.temperature).exp())
+            .collect();
+        let sum: f64 = powers.iter().sum();
+        let shares = powers.iter().map(|power| power / sum);
+        let mut ranking: Ranking = record.classes.iter().cloned().zip(shares).collect();
+        ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
+        ranking
+    };
+    let outputs = outputs(bench, &head).into_iter();
+    outputs
+        .map(|(uri, logits)| (uri, ranking(logits)))
+        .collect()
+}
+
+/// What `head` gives for the features of every cached image, by uri.
+fn outputs(bench: &Workbench, head: &Head) -> BTreeMap<String, Vec<f32>> {
     let reader = CacheReader::open(&bench.path("cache")).unwrap();
-    let mut rankings = BTreeMap::new();
-    for batch in reader.batches(&record.layer).unwrap() {
+    let mut outputs = BTreeMap::new();
+    for batch in reader.batches("avgpool").unwrap() {
         let batch = batch.unwrap();
         let mut features = vec![0.0; batch.dim()];
         for row in 0..batch.rows() {
             batch.copy_row(row, &mut features);
-            let powers = head.logits(&features).into_iter();
-            let powers: Vec<f64> = powers
-                .map(|logit| (f64::from(logit) / record.temperature).exp())
-                .collect();
-            let sum: f64 = powers.iter().sum();
-            let shares = powers.iter().map(|power| power / sum);
-            let mut ranking: Ranking = record.classes.iter().cloned().zip(shares).collect();
-            ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
-            rankings.insert(batch.uri(row).to_owned(), ranking);
+            outputs.insert(batch.uri(row).to_owned(), head.logits(&features));
         }
     }
-    rankings
+    outputs
 }
 
 #[test]
@@ -168,17 +179,8 @@ fn predictions_of_any_number_of_classes_and_of_numbers_are_those_on_the_cache() 
         bench
             .train_head(&[&arguments[..], &table[..]].concat())
             .exited(0);
-        let head = Bundle::load(&bench.path("run")).unwrap();
-        let reader = CacheReader::open(&bench.path("cache")).unwrap();
-        let mut expected = BTreeMap::new();
-        for batch in reader.batches("avgpool").unwrap() {
-            let batch = batch.unwrap();
-            let mut features = vec![0.0; batch.dim()];
-            for row in 0..batch.rows() {
-                batch.copy_row(row, &mut features);
-                expected.insert(batch.uri(row).to_owned(), head.head.logits(&features));
-            }
-        }
+        let Bundle { head, record } = Bundle::load(&bench.path("run")).unwrap();
+        let expected = outputs(&bench, &head);
         let ended = bench
             .train_head(&["predict", "run", "images", "--json"])
             .exited(0);
@@ -188,7 +190,7 @@ fn predictions_of_any_number_of_classes_and_of_numbers_are_those_on_the_cache() 
         for prediction in predictions {
             let image = prediction["image"].as_str().unwrap();
             let outputs = &expected[image.strip_prefix("images/").unwrap()];
-            let TaskRecord::MultiLabel { thresholds } = &head.record.task else {
+            let TaskRecord::MultiLabel { thresholds } = &record.task else {
                 let value = prediction["values"][0]["value"].as_f64().unwrap();
                 assert!((value - f64::from(outputs[0])).abs() < 0.05, "{image}");
                 continue;

@@ -7,14 +7,16 @@ use common::{
     exit::Exit,
     head::{
         Fitted, Head, Normalisation, TaskKind,
-        stack::{Batch, Common, Member, Seen, Stack, Targets},
+        stack::{Common, Member, Seen, Stack},
     },
     interrupt::Interrupt,
     random,
 };
 use rand::seq::SliceRandom;
 
-use super::{Best, Ending, Outcome, Task, class_weights, normalisation, target_scale};
+use super::{
+    Best, Ending, Outcome, Task, answers::Answers, class_weights, normalisation, target_scale,
+};
 use crate::{
     failure::{Failure, OrExit},
     monitor::EpochLine,
@@ -261,32 +263,6 @@ impl Epoch {
             learning_rate: self.learning_rates[trial],
             elapsed_ms,
             best: false,
-        }
-    }
-}
-
-/// Room for what a batch's rows are to be predicted as.
-#[derive(Default)]
-struct Answers {
-    labels: Vec<u32>,
-    values: Vec<f32>,
-}
-
-impl Answers {
-    /// `rows` as the trials of `task` see them.
-    fn batch<'a>(&'a mut self, task: &Task<'a>, scale: &Fitted, rows: &'a [u32]) -> Batch<'a> {
-        let targets = if task.settings.loss.task() == TaskKind::SingleLabel {
-            task.dataset.gather_labels(rows, &mut self.labels);
-            Targets::Classes(&self.labels)
-        } else {
-            task.dataset.gather_targets(rows, &mut self.values);
-            scale.apply(&mut self.values, task.classes);
-            Targets::Values(&self.values)
-        };
-        Batch {
-            features: &task.dataset.features,
-            rows,
-            targets,
         }
     }
 }

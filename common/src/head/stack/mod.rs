@@ -25,6 +25,7 @@
 //! The loops run on rayon's current pool. Calls from inside it (`rayon::scope`) save
 //! waking it up at every step.
 
+mod batch;
 mod elements;
 mod gradient;
 mod layer;
@@ -38,6 +39,7 @@ mod view;
 
 use rayon::prelude::*;
 
+pub use batch::{Batch, Targets};
 pub use update::{BETAS, EPSILON, Method};
 pub use view::{FeatureRows, InMemory};
 
@@ -83,37 +85,6 @@ pub struct Common {
     pub seed: u64,
     /// Instruction set.
     pub isa: Isa,
-}
-
-/// Rows that are seen together.
-#[derive(Clone, Copy)]
-pub struct Batch<'a> {
-    /// Where the features come from.
-    pub features: &'a dyn FeatureRows,
-    /// Row numbers, `[B]`.
-    pub rows: &'a [u32],
-    /// What is to be learned of each.
-    pub targets: Targets<'a>,
-}
-
-/// What rows are to be predicted as.
-#[derive(Clone, Copy, Debug)]
-pub enum Targets<'a> {
-    /// Labels `[B]`, each below the number of classes, for cross-entropy.
-    Classes(&'a [u32]),
-    /// `[B, outputs]`, for all other losses; with binary cross-entropy 1 where a row has
-    /// a class, and 0 elsewhere.
-    Values(&'a [f32]),
-}
-
-impl Targets<'_> {
-    /// Whether they are those of `rows` rows under heads of `outputs` outputs.
-    fn fit(self, loss: Loss, rows: usize, outputs: usize) -> bool {
-        match self {
-            Self::Classes(labels) => loss == Loss::CrossEntropy && labels.len() == rows,
-            Self::Values(values) => loss != Loss::CrossEntropy && values.len() == rows * outputs,
-        }
-    }
 }
 
 /// What a head saw in a batch.

@@ -29,16 +29,24 @@ pub fn best_threshold(probabilities: &[f64], positive: &[bool]) -> Option<f64> {
         hits += tied.iter().filter(|&&row| positive[row]).count();
         let f1 = 2.0 * hits as f64 / (predicted + total) as f64;
         if f1 > best {
-            let own = probabilities[tied[0]];
+            best = f1;
             let next = groups
                 .get(index + 1)
                 .map_or(0.0, |tied| probabilities[tied[0]]);
-            let middle = next + (own - next) / 2.0;
-            best = f1;
-            threshold = if middle > next { middle } else { own };
+            threshold = between(next, probabilities[tied[0]]);
         }
     }
     Some(threshold)
+}
+
+/// A number above `low` and not above `high`, near their middle and short where there is a
+/// short one: it is read back from JSON as it was.
+fn between(low: f64, high: f64) -> f64 {
+    let middle = low + (high - low) / 2.0;
+    let short = (middle * 1e6).round() / 1e6;
+    let candidates = [short, middle].into_iter();
+    let mut inside = candidates.filter(|value| *value > low && *value <= high);
+    inside.next().unwrap_or(high)
 }
 
 #[cfg(test)]
@@ -50,6 +58,20 @@ mod tests {
         let found = best_threshold(&[0.9, 0.2, 0.7, 0.1], &[true, false, true, false]);
         assert!((found.unwrap() - 0.45).abs() < 1e-12);
         assert_eq!(best_threshold(&[0.3, 0.2], &[false, false]), None);
+    }
+
+    #[test]
+    fn threshold_lies_between_its_neighbours_however_near_they_are() {
+        let high = 0.3_f64;
+        let low = high.next_down();
+        for (low, high) in [(0.1, 0.2), (low, high), (0.0, 1e-9), (0.0, 0.0)] {
+            let found = between(low, high);
+            assert!(
+                found <= high && (found > low || low == high),
+                "{low} {high}"
+            );
+        }
+        assert_eq!(between(0.1, 0.2), 0.15);
     }
 
     #[test]
