@@ -213,7 +213,7 @@ fn predictions_of_any_number_of_classes_and_of_numbers_are_those_on_the_cache() 
         let shown = if task == "regression" {
             ": number "
         } else {
-            ": first "
+            "first "
         };
         assert!(ended.stdout.contains(shown), "{}", ended.stdout);
     }
