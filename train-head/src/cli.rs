@@ -1,6 +1,8 @@
 //! The command line as clap sees it. Nothing here is checked beyond its syntax;
 //! [`crate::plan`] does that.
 
+mod task;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +16,8 @@ use common::{
     },
     image::DEFAULT_MAX_PIXELS,
 };
+
+pub(crate) use task::{LossArg, TaskArg, TaskArgs};
 
 use crate::{
     plan,
@@ -71,6 +75,8 @@ pub(crate) struct TrainArgs {
     /// Layer whose features are used [default: the only one, or `avgpool`]
     #[arg(long)]
     pub(crate) layer: Option<String>,
+    #[command(flatten)]
+    pub(crate) task: TaskArgs,
     #[command(flatten)]
     pub(crate) step: StepArgs,
     #[command(flatten)]
@@ -143,7 +149,7 @@ pub(crate) struct ModelArgs {
     /// Probability with which an input of a layer is dropped in training
     #[arg(long, default_value_t = 0.0, value_name = "P")]
     pub(crate) dropout: f64,
-    /// Share of the target spread over all classes
+    /// Share of the target spread over all classes; with multi-label, over yes and no
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(crate) label_smoothing: f64,
     /// Weight of each class in the loss
@@ -198,6 +204,8 @@ pub(crate) struct SweepArgs {
     #[arg(long)]
     pub(crate) print_space: bool,
     #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    #[command(flatten)]
     pub(crate) search: SearchArgs,
     #[command(flatten)]
     pub(crate) training: SweepTrainingArgs,
@@ -220,9 +228,10 @@ pub(crate) struct SearchArgs {
     /// What is searched, as TOML [default: what --print-space prints]
     #[arg(long, value_name = "FILE")]
     pub(crate) space: Option<PathBuf>,
-    /// What trials are compared by, on the validation rows
-    #[arg(long, value_enum, default_value_t = Objective::Accuracy)]
-    pub(crate) objective: Objective,
+    /// What trials are compared by, on the validation rows [default: accuracy; with other tasks
+    /// than single-label, loss]
+    #[arg(long, value_enum)]
+    pub(crate) objective: Option<Objective>,
     /// Trials that are chosen and trained together
     #[arg(long, default_value_t = plan::DEFAULT_ROUND, value_name = "N")]
     pub(crate) round: usize,
@@ -341,6 +350,9 @@ pub(crate) struct EvalArgs {
     pub(crate) run: PathBuf,
     /// Feature cache written by `extract run`
     pub(crate) cache: PathBuf,
+    /// The table of labels that the head was trained on, or one with the same columns
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) labels: Option<PathBuf>,
     /// Split to measure on
     #[arg(long, value_enum, default_value_t = SplitArg::Test)]
     pub(crate) split: SplitArg,
@@ -358,6 +370,9 @@ pub(crate) struct CompareArgs {
     pub(crate) second: PathBuf,
     /// Feature cache written by `extract run`
     pub(crate) cache: PathBuf,
+    /// The table of labels that the heads were trained on, or one with the same columns
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) labels: Option<PathBuf>,
     /// Split to compare on
     #[arg(long, value_enum, default_value_t = SplitArg::Test)]
     pub(crate) split: SplitArg,
@@ -372,7 +387,7 @@ pub(crate) struct PredictArgs {
     /// Images, or folders that are searched for images
     #[arg(required = true)]
     pub(crate) images: Vec<PathBuf>,
-    /// Classes shown for each image
+    /// Classes shown for each image by a head of one label
     #[arg(long, default_value_t = TOP_K, value_name = "N")]
     pub(crate) top: usize,
     /// The backbone's weights [default: the embedded ones, where the head was trained on them]
@@ -412,7 +427,8 @@ pub(crate) enum NormaliseArg {
 pub(crate) enum ClassWeightsArg {
     /// All classes alike
     None,
-    /// Inversely proportional to a class's training rows: rows / (classes · rows of the class)
+    /// Inversely proportional to a class's training rows: rows / (classes · rows of the class);
+    /// with multi-label, rows with the class weigh rows without it / rows with it
     Balanced,
 }
 

@@ -3,6 +3,7 @@
 use common::{
     cache::{CacheReader, FeatureBatch, Layer, Manifest},
     exit::Exit,
+    head::LabelsRecord,
     interrupt::Interrupt,
     source::Split,
 };
@@ -10,6 +11,7 @@ use common::{
 use crate::{
     failure::{Failure, OrExit},
     features::{Allowance, Features, Inspection, inspect},
+    labels::{Answer, Labelling},
     split::FITTING_SPLITS,
 };
 
@@ -49,7 +51,15 @@ impl Wanted<'static> {
 /// Rows, with labels; every list has one entry a row.
 pub(crate) struct Dataset {
     pub(crate) features: Features,
+    /// The class of a row; all the same where rows have `targets`.
     pub(crate) labels: Vec<u32>,
+    /// `[rows, names]`: whether a row has each class (1 or 0), or its numbers; empty where
+    /// rows have one class.
+    pub(crate) targets: Vec<f32>,
+    /// Of the classes, or of the numbers.
+    pub(crate) names: Vec<String>,
+    /// The table of the labels; `None`: the cache's own.
+    pub(crate) label_record: Option<LabelsRecord>,
     pub(crate) rows: Vec<RowInfo>,
     /// Rows without a label.
     pub(crate) unlabelled: u64,
@@ -77,22 +87,40 @@ impl Dataset {
         wanted: Wanted,
         stop: &Interrupt,
     ) -> Result<Self, Failure> {
+        Self::load_labelled(reader, layer, (wanted, &Labelling::of_cache(reader)), stop)
+    }
+
+    /// As [`Dataset::load`], with the answers of `labelling`.
+    pub(crate) fn load_labelled(
+        reader: &CacheReader,
+        layer: &Layer,
+        (wanted, labelling): (Wanted, &Labelling),
+        stop: &Interrupt,
+    ) -> Result<Self, Failure> {
         let mut dataset = Self {
             features: Features::of(reader, layer, (wanted.splits, wanted.allowance)),
             labels: Vec::new(),
+            targets: Vec::new(),
+            names: labelling.names.clone(),
+            label_record: labelling.record.clone(),
             rows: Vec::new(),
             unlabelled: 0,
             allowance: wanted.allowance,
         };
-        let classes = reader.manifest().classes.len();
         for batch in reader.batches(&layer.name).or_exit(Exit::Input)? {
             stop.check().map_err(Failure::of)?;
-            dataset.add(batch.or_exit(Exit::Input)?, classes, wanted)?;
+            dataset.add(batch.or_exit(Exit::Input)?, labelling, wanted)?;
         }
         Ok(dataset)
     }
 
-    fn add(&mut self, batch: FeatureBatch, classes: usize, wanted: Wanted) -> Result<(), Failure> {
+    fn add(
+        &mut self,
+        batch: FeatureBatch,
+        labelling: &Labelling,
+        wanted: Wanted,
+    ) -> Result<(), Failure> {
+        let classes = labelling.names.len();
         let mut values = vec![0.0; batch.dim()];
         let mut kept = Vec::with_capacity(batch.rows());
         for row in 0..batch.rows() {
@@ -100,11 +128,17 @@ impl Dataset {
             if !wanted.splits.contains(&split) {
                 continue;
             }
-            let label = u32::try_from(batch.labels()[row]).unwrap_or(NO_LABEL);
-            self.unlabelled += u64::from(label == NO_LABEL);
-            if label == NO_LABEL && wanted.unlabelled == Unlabelled::LeaveOut {
-                continue;
-            }
+            let (label, targets) = match labelling.answer(batch.ids()[row], batch.labels()[row]) {
+                Answer::Class(label) => (label, &[][..]),
+                Answer::Values(values) => (0, values),
+                Answer::Missing => {
+                    self.unlabelled += 1;
+                    if wanted.unlabelled == Unlabelled::LeaveOut {
+                        continue;
+                    }
+                    (NO_LABEL, &[][..])
+                }
+            };
             if label != NO_LABEL && label as usize >= classes {
                 let uri = batch.uri(row);
                 let message = format!(
@@ -124,6 +158,7 @@ impl Dataset {
                 }
             };
             self.labels.push(label);
+            self.targets.extend_from_slice(targets);
             self.rows.push(RowInfo {
                 id: batch.ids()[row],
                 view: batch.views()[row],
@@ -141,9 +176,27 @@ impl Dataset {
         output.extend(rows.iter().map(|&row| self.labels[row as usize]));
     }
 
-    /// Rows of each class among `rows`.
+    /// Targets of `rows`, `[rows, names]`.
+    pub(crate) fn gather_targets(&self, rows: &[u32], output: &mut Vec<f32>) {
+        let width = self.names.len();
+        output.clear();
+        for &row in rows {
+            output.extend_from_slice(&self.targets[row as usize * width..][..width]);
+        }
+    }
+
+    /// Rows of each class among `rows`; with any number of classes a row counts for each.
     pub(crate) fn class_rows(&self, rows: &[u32], classes: usize) -> Vec<u64> {
         let mut counts = vec![0; classes];
+        if !self.targets.is_empty() {
+            for &row in rows {
+                let flags = &self.targets[row as usize * classes..][..classes];
+                for (count, flag) in counts.iter_mut().zip(flags) {
+                    *count += u64::from(*flag > 0.5);
+                }
+            }
+            return counts;
+        }
         for &row in rows {
             counts[self.labels[row as usize] as usize] += 1;
         }

@@ -24,6 +24,8 @@ mod head_input;
 mod history;
 mod joined;
 mod judge;
+mod labels;
+mod measure;
 mod monitor;
 mod outcomes;
 mod plan;

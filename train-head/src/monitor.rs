@@ -21,11 +21,13 @@ pub(crate) struct EpochLine {
     pub(crate) epoch: u32,
     /// Mean of the minimised loss over the epoch's batches.
     pub(crate) train_loss: f64,
-    /// Share of right rows over the epoch's batches.
-    pub(crate) train_accuracy: f64,
-    /// Cross-entropy after the epoch.
+    /// Share of right answers over the epoch's batches; none with regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) train_accuracy: Option<f64>,
+    /// The plain loss after the epoch.
     pub(crate) val_loss: f64,
-    pub(crate) val_accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) val_accuracy: Option<f64>,
     /// Of the epoch's last step.
     pub(crate) learning_rate: f32,
     pub(crate) elapsed_ms: f64,
@@ -98,12 +100,12 @@ impl Monitor {
             self.say("epoch  train loss   acc.    val loss   acc.        ms");
         }
         self.say(&format!(
-            "{:>5}  {:>10.4}  {:>5.1}%  {:>9.4}  {:>5.1}%  {:>7.0}{}",
+            "{:>5}  {:>10.4}  {:>6}  {:>9.4}  {:>6}  {:>7.0}{}",
             line.epoch,
             line.train_loss,
-            line.train_accuracy * 100.0,
+            percent(line.train_accuracy),
             line.val_loss,
-            line.val_accuracy * 100.0,
+            percent(line.val_accuracy),
             line.elapsed_ms,
             if line.best { "  best" } else { "" }
         ));
@@ -128,6 +130,10 @@ impl Monitor {
     }
 }
 
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| format!("{:.1}%", share * 100.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,9 +142,9 @@ mod tests {
         EpochLine {
             epoch,
             train_loss,
-            train_accuracy: 0.5,
+            train_accuracy: Some(0.5),
             val_loss,
-            val_accuracy: 0.5,
+            val_accuracy: Some(0.5),
             learning_rate: 0.1,
             elapsed_ms: 1.0,
             best: false,

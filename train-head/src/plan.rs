@@ -6,6 +6,7 @@ mod memory;
 mod probe;
 mod settings;
 mod sweep;
+mod task;
 
 use std::{num::NonZeroUsize, path::PathBuf, thread};
 
@@ -18,6 +19,7 @@ use crate::{
     cli::{Cli, Command, CompareArgs, EvalArgs, PredictArgs, ReportArgs, SplitArg, TrainArgs},
     failure::Failure,
     features::Allowance,
+    labels::LabelTable,
 };
 
 pub(crate) use audit::{
@@ -85,6 +87,8 @@ pub(crate) struct TrainPlan {
     pub(crate) out: PathBuf,
     pub(crate) existing: Existing,
     pub(crate) layer: Option<String>,
+    /// `None`: the labels of the cache.
+    pub(crate) labels: Option<LabelTable>,
     pub(crate) head: HeadKind,
     pub(crate) settings: Settings,
     /// Takes the place of steps.
@@ -97,6 +101,8 @@ pub(crate) struct TrainPlan {
 pub(crate) struct EvaluatePlan {
     pub(crate) run: PathBuf,
     pub(crate) cache: PathBuf,
+    /// Table of labels; `None`: those of the cache.
+    pub(crate) labels: Option<PathBuf>,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
     pub(crate) memory: Allowance,
@@ -107,6 +113,8 @@ pub(crate) struct EvaluatePlan {
 pub(crate) struct ComparePlan {
     pub(crate) runs: [PathBuf; 2],
     pub(crate) cache: PathBuf,
+    /// Table of labels; `None`: those of the cache.
+    pub(crate) labels: Option<PathBuf>,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
     pub(crate) report: Reporting,
@@ -176,13 +184,15 @@ impl TryFrom<Cli> for Plan {
 
 fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
     let convex = ConvexSolver::of(&args, head)?;
+    let (loss, labels) = task::task(args.task)?;
     Ok(TrainPlan {
         cache: args.cache,
         out: args.out,
         existing: existing(args.overwrite),
         layer: args.layer,
+        labels,
         head,
-        settings: settings::settings(&args.step, &args.model)?,
+        settings: settings::settings(loss, &args.step, &args.model)?,
         convex,
         memory: memory::allowance(args.memory),
         report: reporting(args.report),
@@ -193,6 +203,7 @@ fn evaluate_plan(args: EvalArgs) -> EvaluatePlan {
     EvaluatePlan {
         run: args.run,
         cache: args.cache,
+        labels: args.labels,
         split: split(args.split),
         memory: memory::allowance(args.memory),
         report: reporting(args.report),
@@ -203,6 +214,7 @@ fn compare_plan(args: CompareArgs) -> ComparePlan {
     ComparePlan {
         runs: [args.first, args.second],
         cache: args.cache,
+        labels: args.labels,
         split: split(args.split),
         report: reporting(args.report),
     }

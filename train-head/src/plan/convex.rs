@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Settings, check};
 use crate::{
-    cli::{SolverArg, TrainArgs},
+    cli::{SolverArg, TaskArg, TrainArgs},
     failure::Failure,
     plan,
     schedule::Decay,
@@ -68,6 +68,10 @@ impl ConvexSolver {
         };
         if head != HeadKind::Linear {
             let message = "--solver: lbfgs and ridge find linear heads only (use `train-head linear`, or adam, adamw or sgd)";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        if args.task.task != TaskArg::SingleLabel {
+            let message = "--solver: lbfgs and ridge find heads of one label only (use adam, adamw or sgd with this --task)";
             return Err(Failure::new(Exit::Usage, message));
         }
         solver.refuse_options_of_steps(args)?;

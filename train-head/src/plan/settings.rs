@@ -2,13 +2,14 @@
 
 use common::{
     exit::Exit,
-    head::{Normalisation, stack::Method},
+    head::{Loss, Normalisation, stack::Method},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     DEFAULT_ADAM_RATE, DEFAULT_ADAMW_DECAY, DEFAULT_BATCH_SIZE, DEFAULT_EPOCHS, DEFAULT_MOMENTUM,
     DEFAULT_PATIENCE, DEFAULT_SEED, DEFAULT_SGD_RATE, DEFAULT_VAL_FRACTION, check, single,
+    task::check_options,
 };
 use crate::{
     cli::{ClassWeightsArg, ModelArgs, NormaliseArg, SolverArg, StepArgs},
@@ -35,6 +36,9 @@ pub(crate) struct Settings {
     pub(crate) sampling: Sampling,
     pub(crate) val_fraction: f64,
     pub(crate) seed: u64,
+    /// What is minimised, and with it the task.
+    #[serde(default, skip_serializing_if = "Loss::is_cross_entropy")]
+    pub(crate) loss: Loss,
 }
 
 impl Default for Settings {
@@ -56,6 +60,7 @@ impl Default for Settings {
             sampling: Sampling::Shuffle,
             val_fraction: DEFAULT_VAL_FRACTION,
             seed: DEFAULT_SEED,
+            loss: Loss::CrossEntropy,
         }
     }
 }
@@ -77,7 +82,11 @@ pub(crate) enum Sampling {
     Balanced,
 }
 
-pub(super) fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
+pub(super) fn settings(
+    loss: Loss,
+    step: &StepArgs,
+    model: &ModelArgs,
+) -> Result<Settings, Failure> {
     let optimizer = method(step)?;
     let (default_rate, default_decay) = optimizer_defaults(optimizer);
     let settings = Settings {
@@ -103,6 +112,7 @@ pub(super) fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, F
         sampling: model.sampling,
         val_fraction: model.val_fraction,
         seed: step.seed,
+        loss,
     };
     settings.check().map(|()| settings)
 }
@@ -147,9 +157,14 @@ impl Settings {
             let holds = (0.0..1.0).contains(&share);
             check(option, share, holds, "0 or more, below 1")?;
         }
-        let both = self.sampling == Sampling::Balanced && self.class_weights != ClassWeights::None;
+        let shuffled = self.sampling == Sampling::Shuffle;
+        let unweighted = self.class_weights == ClassWeights::None;
         let expected = "shuffle beside balanced class weights";
-        check("--sampling", "balanced", !both, expected)?;
+        check("--sampling", "balanced", shuffled || unweighted, expected)?;
+        let expected = "shuffle where a row has no single class";
+        let labelled = self.loss.is_cross_entropy();
+        check("--sampling", "balanced", shuffled || labelled, expected)?;
+        check_options(self.loss, self.label_smoothing, self.class_weights)?;
         let fraction = self.val_fraction;
         let inside = fraction > 0.0 && fraction < 1.0;
         check("--val-fraction", fraction, inside, "between 0 and 1")

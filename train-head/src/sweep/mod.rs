@@ -25,6 +25,7 @@ mod search;
 mod source;
 mod space;
 mod table;
+mod tasks;
 mod tpe;
 mod trial;
 mod winner;
@@ -68,10 +69,16 @@ struct Sweep<'a> {
 pub(crate) fn run(plan: &SweepPlan) -> Result<Exit, Failure> {
     let start = Instant::now();
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
+    let task = plan.base.loss.task();
     let mut space = match &plan.space {
-        Some(path) => file::read(path)?,
+        Some(path) => {
+            let space = file::read(path)?;
+            tasks::check(&space, task, path).map(|()| space)?
+        }
         None => {
-            file::parse(DEFAULT_SPACE).map_err(|problem| Failure::new(Exit::Failure, problem))?
+            let space = file::parse(DEFAULT_SPACE);
+            let space = space.map_err(|problem| Failure::new(Exit::Failure, problem))?;
+            tasks::fitted(space, task)
         }
     };
     space.0.extend(source::dimensions(plan));
@@ -159,7 +166,7 @@ fn sweep_record(
     space: &Space,
     sources: &[Source],
 ) -> Result<SweepRecord, Failure> {
-    let settings = serde_json::json!({
+    let mut settings = serde_json::json!({
         "space": space,
         "search": plan.search,
         "round": plan.round,
@@ -170,6 +177,9 @@ fn sweep_record(
         "tolerance": plan.tolerance,
         "base": plan.base,
     });
+    if let Some(labels) = &sources[0].dataset.label_record {
+        settings["labels"] = serde_json::json!(labels);
+    }
     Ok(SweepRecord {
         format_version: FORMAT_VERSION,
         sources: sources.iter().map(Source::record).collect(),
@@ -221,7 +231,7 @@ impl Sweep<'_> {
     fn ground(&self) -> Ground<'_> {
         Ground {
             datasets: self.sources.iter().map(|source| &source.dataset).collect(),
-            classes: self.sources[0].reader.manifest().classes.len(),
+            classes: self.sources[0].dataset.names.len(),
             replicates: self.replicates,
             objective: self.plan.objective,
             survivors: self.plan.survivors,

@@ -147,6 +147,9 @@ impl Listener for Progress {
 
 /// The figures that trials are compared by.
 pub(super) fn figures(figures: &Figures) -> String {
+    if figures.val_accuracy.is_nan() {
+        return format!("loss {:.4}", figures.val_loss);
+    }
     format!(
         "accuracy {:.2}%, loss {:.4}",
         figures.val_accuracy * 100.0,

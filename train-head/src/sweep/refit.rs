@@ -57,6 +57,8 @@ pub(super) fn refit(
     }
     let mut bundle = winner.bundle(&together, &made)?;
     bundle.record.training.train.origin = ORIGIN.to_owned();
+    // Rows that the head has seen would choose too high thresholds.
+    bundle.record.task = before.record.task;
     bundle.record.training.validation = before.record.training.validation;
     publish(&mut bundle, directory)?;
     Ok(None)

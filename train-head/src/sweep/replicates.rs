@@ -12,7 +12,7 @@ use crate::{
 /// Every seed on every fold.
 pub(super) fn replicates(plan: &SweepPlan, source: &Source) -> Result<Vec<Replicate>, Failure> {
     let draw = Draw::new(&source.reader, &source.dataset, &plan.base);
-    let classes = &source.reader.manifest().classes;
+    let classes = &source.dataset.names;
     let partitions = if plan.folds > 1 {
         folds(&draw, classes, plan.folds)
     } else {

@@ -193,9 +193,9 @@ impl Running<'_> {
                 if line.best {
                     self.figures[group.candidates[member]][group.replicate] = Some(Figures {
                         train_loss: line.train_loss,
-                        train_accuracy: line.train_accuracy,
+                        train_accuracy: line.train_accuracy.unwrap_or(f64::NAN),
                         val_loss: line.val_loss,
-                        val_accuracy: line.val_accuracy,
+                        val_accuracy: line.val_accuracy.unwrap_or(f64::NAN),
                     });
                 }
             }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
+    labels::Labelling,
     plan::SweepPlan,
 };
 
@@ -37,7 +38,10 @@ pub(crate) fn open(plan: &SweepPlan, stop: &Interrupt) -> Result<Vec<Source>, Fa
         for name in &layers {
             let reader = CacheReader::open(cache).or_exit(Exit::Input)?;
             let layer = choose_layer(&reader, *name)?.clone();
-            let dataset = Dataset::load(&reader, &layer, wanted, stop)?;
+            let task = plan.base.loss.task();
+            let labelling = Labelling::read(&reader, plan.labels.as_ref(), task, stop)?;
+            let rows = (wanted, &labelling);
+            let dataset = Dataset::load_labelled(&reader, &layer, rows, stop)?;
             let source = Source {
                 reader,
                 layer,
@@ -61,7 +65,8 @@ impl Source {
                 .collect()
         };
         let same = self.reader.manifest().plan_sha256 == first.reader.manifest().plan_sha256
-            && self.reader.manifest().classes == first.reader.manifest().classes
+            && self.dataset.names == first.dataset.names
+            && self.dataset.targets == first.dataset.targets
             && rows(self) == rows(first);
         if same {
             return Ok(());

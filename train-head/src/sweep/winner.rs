@@ -69,7 +69,7 @@ impl Winner<'_> {
         Task {
             dataset: &self.source.dataset,
             partition,
-            classes: self.source.reader.manifest().classes.len(),
+            classes: self.source.dataset.names.len(),
             head: self.candidate.head,
             settings: &self.candidate.settings,
         }

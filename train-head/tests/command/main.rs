@@ -10,6 +10,7 @@ mod memory;
 mod probe;
 mod solvers;
 mod sweep;
+mod tasks;
 
 use common::{
     cache::{FeatureDtype, FileFormat},

@@ -13,6 +13,7 @@ mod per_class;
 mod ranking;
 mod regression;
 mod temperature;
+mod threshold;
 
 pub use bootstrap::{DEFAULT_CONFIDENCE, DEFAULT_RESAMPLES, Interval, Resampling, bootstrap};
 pub use calibration::{
@@ -24,3 +25,4 @@ pub use per_class::{ClassFigures, class_figures};
 pub use ranking::{average_precision, mean_average_precision};
 pub use regression::{RegressionFigures, regression_figures};
 pub use temperature::{Scaling, TEMPERATURES, Temperature, TemperatureError};
+pub use threshold::{DEFAULT_THRESHOLD, best_threshold, sigmoid};
