@@ -63,13 +63,20 @@ impl History {
     /// When it cannot be written.
     pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
         self.line(line)?;
-        let values = [
-            ("loss/train", line.train_loss),
-            ("loss/validation", line.val_loss),
+        let accuracies = [
             ("accuracy/train", line.train_accuracy),
             ("accuracy/validation", line.val_accuracy),
+        ];
+        let mut values = vec![
+            ("loss/train", line.train_loss),
+            ("loss/validation", line.val_loss),
             ("learning_rate", f64::from(line.learning_rate)),
         ];
+        values.extend(
+            accuracies
+                .into_iter()
+                .filter_map(|(name, value)| value.map(|value| (name, value))),
+        );
         self.events.scalars((now(), u64::from(line.epoch)), &values)
     }
 

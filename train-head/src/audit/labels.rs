@@ -185,6 +185,7 @@ fn partitions(
     let samples = audited.reader.plan();
     let draw = Draw {
         labels: &labels,
+        targets: None,
         rows: &infos,
         group: Box::new(|id| samples.get(id).and_then(|sample| sample.group.as_deref())),
         fraction: plan.settings.val_fraction,

@@ -58,6 +58,9 @@ mod tests {
         let dataset = Dataset {
             features: Features::new(1),
             labels: labels.clone(),
+            targets: Vec::new(),
+            names: Vec::new(),
+            label_record: None,
             rows: Vec::new(),
             unlabelled: 0,
             allowance: Allowance::default(),

@@ -13,8 +13,8 @@ use common::{
 };
 
 use super::{
-    Best, Ending, Outcome, Task, answers::Answers, class_weights, normalisation,
-    order::epoch_rows, target_scale,
+    Best, Ending, Outcome, Task, answers::Answers, class_weights, normalisation, order::epoch_rows,
+    target_scale,
 };
 use crate::{
     failure::{Failure, OrExit},
