@@ -1,6 +1,8 @@
 //! The command line as clap sees it. Nothing here is checked beyond its syntax;
 //! [`crate::plan`] does that.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +16,8 @@ use common::{
     },
     image::DEFAULT_MAX_PIXELS,
 };
+
+pub(crate) use audit::AuditArgs;
 
 use crate::{
     plan,
@@ -158,6 +162,7 @@ pub(crate) struct ModelArgs {
 }
 
 #[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Resources")]
 pub(crate) struct MemoryArgs {
     /// Memory that features may take, for example 512M or 4G; larger ones are read from disk as they
     /// are needed, with the same result [default: all]
@@ -290,43 +295,6 @@ pub(crate) struct ProbeArgs {
     #[arg(long, default_value_t = plan::DEFAULT_VAL_FRACTION, value_name = "SHARE")]
     pub(crate) val_fraction: f64,
     /// Seed of a drawn split
-    #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
-    pub(crate) seed: u64,
-    #[command(flatten)]
-    pub(crate) memory: MemoryArgs,
-    #[command(flatten)]
-    pub(crate) report: ReportArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditArgs {
-    /// Feature cache written by `extract run`
-    pub(crate) cache: PathBuf,
-    /// Folder for the tables
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Replace an audit that is in DIR already
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-    /// Layer whose features are used [default: the only one, or `avgpool`]
-    #[arg(long)]
-    pub(crate) layer: Option<String>,
-    /// Cosine of features from which on images are near duplicates
-    #[arg(long, default_value_t = plan::DEFAULT_NEAR, value_name = "COSINE")]
-    pub(crate) near: f32,
-    /// Neighbours whose mean distance tells outliers
-    #[arg(long, default_value_t = plan::DEFAULT_OUTLIER_NEIGHBOURS, value_name = "K")]
-    pub(crate) neighbours: usize,
-    /// Outliers that are listed
-    #[arg(long, default_value_t = plan::DEFAULT_OUTLIERS, value_name = "N")]
-    pub(crate) outliers: usize,
-    /// Folds of the heads that judge labels
-    #[arg(long, default_value_t = plan::DEFAULT_AUDIT_FOLDS, value_name = "K")]
-    pub(crate) folds: usize,
-    /// Write the out-of-fold probabilities of all classes too
-    #[arg(long)]
-    pub(crate) probabilities: bool,
-    /// Seed of the folds
     #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
     pub(crate) seed: u64,
     #[command(flatten)]
