@@ -1,7 +1,7 @@
 //! Writes a cache of made-up features, for benchmarks and judges: `synthetic_cache DIR ROWS FEATURES CLASSES arrow|parquet`.
 //!
-//! Every class is a cloud around a centre of its own. Of twenty rows one has another class's label, one validates and
-//! one tests; every hundredth row is a copy of the row before it.
+//! Every class is a cloud around a centre of its own. Of twenty rows of a class one has the next class's label, one
+//! validates and one tests; of the first class, the test rows are copies of the row before them.
 
 use std::{env, error::Error, path::PathBuf};
 
@@ -17,7 +17,12 @@ use serde_json::json;
 
 const LAYER: &str = "avgpool";
 const PART_ROWS: u32 = 4096;
-const NOISE: f32 = 4.0;
+const NOISE: f32 = 3.0;
+
+/// Which of twenty rows of a class have another label, validate, and test.
+const WRONG: u64 = 7;
+const VAL: u64 = 11;
+const TEST: u64 = 19;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -64,8 +69,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for part in 0..cache.part_count() {
         let mut writer = cache.write_part(PartIndex(part))?;
         for row in cache.rows_of(PartIndex(part)) {
-            // A copy where it is the hundredth: then the values stay.
-            if row % 100 != 99 || values.is_empty() {
+            let is_copy = row % classes == 0 && row / classes % 20 == TEST;
+            if !is_copy || values.is_empty() {
                 let noise = uniform(&format!("noise/{row}"), features);
                 let pairs = centres[(row % classes) as usize].iter().zip(noise);
                 values = pairs
@@ -85,13 +90,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn sample(row: u64, classes: u64) -> Sample {
-    let wrong = u64::from(row % 20 == 7);
+    let number = row / classes % 20;
+    let wrong = u64::from(number == WRONG);
     Sample {
         uri: format!("{row:08}.jpg"),
         label: ((row + wrong) % classes) as i32,
-        split: match row % 20 {
-            11 => Split::Val,
-            19 => Split::Test,
+        split: match number {
+            VAL => Split::Val,
+            TEST => Split::Test,
             _ => Split::Train,
         },
         group: None,

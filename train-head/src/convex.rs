@@ -2,18 +2,22 @@
 //! first, of which the head is kept whose NLL on the validation rows is smallest once
 //! their temperature is fitted. (The temperature makes C, λ and scores of ±1 comparable.)
 
+mod rows;
+
 use common::{
     cache::CacheError,
     exit::Exit,
     head::{
-        BLOCK_ROWS, Block, Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Rows,
-        Sampling, Tally, TrainingRecord,
+        Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Sampling, Tally,
+        TrainingRecord,
         logistic::{self, Continue, LogisticError, fit_path},
         ridge::{Ridge, RidgeError},
         statistics::Scaling,
     },
     interrupt::Interrupt,
 };
+
+pub(crate) use rows::TrainingRows;
 
 use crate::{
     failure::{Failure, OrExit},
@@ -276,38 +280,5 @@ impl<'a> Path<'a> {
             points: self.points,
         };
         Ok((outcome, record))
-    }
-}
-
-/// The training rows of a task, normalised as they are read.
-pub(crate) struct TrainingRows<'a> {
-    pub(crate) task: &'a Task<'a>,
-    pub(crate) fitted: &'a Fitted,
-}
-
-impl RowBlocks for TrainingRows<'_> {
-    fn features(&self) -> usize {
-        self.task.dataset.features.width()
-    }
-
-    fn classes(&self) -> usize {
-        self.task.classes
-    }
-
-    fn blocks(&self) -> usize {
-        self.task.partition.train.len().div_ceil(BLOCK_ROWS)
-    }
-
-    fn read<'a>(&'a self, index: usize, scratch: &'a mut Block) -> Result<Rows<'a>, CacheError> {
-        let rows = &self.task.partition.train[index * BLOCK_ROWS..];
-        let rows = &rows[..rows.len().min(BLOCK_ROWS)];
-        let dataset = self.task.dataset;
-        dataset.features.gather(rows, &mut scratch.features);
-        dataset.gather_labels(rows, &mut scratch.labels);
-        self.fitted.apply(&mut scratch.features, self.features());
-        Ok(Rows {
-            features: &scratch.features,
-            labels: &scratch.labels,
-        })
     }
 }

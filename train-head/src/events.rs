@@ -6,6 +6,8 @@
 //! Summary  = { 1: repeated Value }        Value = { 1: tag string, 2: simple_value float }
 //! ```
 //!
+//! Written here, as the crate tensorboard-rs would bring protobuf and an image library for these few fields.
+//!
 //! In: scalars by name and step. Out: bytes in a writer. Sources of the format: TensorFlow's
 //! `record_writer.cc`, `event.proto` and `summary.proto`.
 

@@ -7,21 +7,14 @@
 use std::collections::{BTreeMap, HashSet};
 
 use common::{
-    exit::Exit,
-    head::{
-        Fitted, Head, HeadKind,
-        logistic::{Continue, DEFAULT_TOLERANCE},
-        statistics::{ConfidentJoint, LabelJudgement, SelfConfidence, negative_log},
-    },
+    head::statistics::{LabelJudgement, SelfConfidence},
     interrupt::Interrupt,
 };
 
-use super::{Audited, tables::Tables};
+use super::{Audited, judges::Judges, tables::Tables};
 use crate::{
-    convex::{FEW_STRENGTHS, fit_logistic},
     dataset::{NO_LABEL, RowInfo},
-    failure::{Failure, OrExit},
-    fit::{Task, normalisation},
+    failure::Failure,
     plan::{AuditPlan, Probabilities},
     split::{Draw, Partition, folds},
 };
@@ -103,7 +96,7 @@ pub(super) fn judge(
     let mut joint = confidence.finish();
     let (mut issues, mut right) = (Vec::new(), 0);
     judges.visit(stop, |judged| {
-        let judgement = judge_row(&mut joint, &judged);
+        let judgement = joint.add(judged.probabilities, judged.label);
         right += u64::from(judgement.predicted == judged.label);
         if judgement.is_issue {
             issues.push((judged.row, judgement));
@@ -133,10 +126,6 @@ pub(super) fn judge(
         accuracy: right as f64 / rows as f64,
         joint: joint.estimate(),
     })))
-}
-
-fn judge_row(joint: &mut ConfidentJoint, judged: &OutOfFold) -> LabelJudgement {
-    joint.add(judged.probabilities, judged.label)
 }
 
 /// Gives the classes that take part numbers without gaps, and takes the labels of the others away. The names
@@ -198,113 +187,4 @@ fn partitions(
         }
     }
     Ok(partitions)
-}
-
-/// A row and what a head that has not seen it says.
-pub(super) struct OutOfFold<'a> {
-    pub(super) row: u32,
-    pub(super) fold: u32,
-    pub(super) label: u32,
-    /// `[C]`
-    pub(super) probabilities: &'a [f64],
-}
-
-/// A head for every fold.
-struct Judges<'a> {
-    audited: &'a Audited,
-    plan: &'a AuditPlan,
-    classes: usize,
-    partitions: &'a [Partition],
-    heads: Vec<(Head, Fitted)>,
-    strength: f64,
-}
-
-impl<'a> Judges<'a> {
-    /// The C that the first fold's rows are likeliest under is every fold's.
-    fn fit(
-        audited: &'a Audited,
-        (plan, classes): (&'a AuditPlan, usize),
-        partitions: &'a [Partition],
-        stop: &Interrupt,
-    ) -> Result<Self, Failure> {
-        let mut judges = Self {
-            audited,
-            plan,
-            classes,
-            partitions,
-            heads: Vec::new(),
-            strength: 0.0,
-        };
-        let mut strengths = FEW_STRENGTHS.to_vec();
-        for partition in partitions {
-            let task = judges.task(partition);
-            let fitted = normalisation(&task);
-            let mut best: Option<(f64, f64, Head)> = None;
-            let found = fit_logistic((&task, &fitted), &strengths, DEFAULT_TOLERANCE, |fit| {
-                let loss = task
-                    .judge(&fit.head, &fitted, &partition.validation)
-                    .tally()
-                    .loss();
-                if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-                    best = Some((loss, fit.strength, fit.head));
-                }
-                stop.received().map_or(Continue::Yes, |_| Continue::No)
-            });
-            found.or_exit(Exit::Failure)?;
-            stop.check().map_err(Failure::of)?;
-            let Some((_, strength, head)) = best else {
-                let message = "logistic regression found nothing to judge labels with (look at the features with `train-head probe`)";
-                return Err(Failure::new(Exit::Failure, message));
-            };
-            strengths = vec![strength];
-            judges.strength = strength;
-            judges.heads.push((head, fitted));
-        }
-        Ok(judges)
-    }
-
-    fn task(&self, partition: &'a Partition) -> Task<'a> {
-        Task {
-            dataset: &self.audited.dataset,
-            partition,
-            classes: self.classes,
-            head: HeadKind::Linear,
-            settings: &self.plan.settings,
-        }
-    }
-
-    /// Shows `each` all rows, fold by fold.
-    fn visit(
-        &self,
-        stop: &Interrupt,
-        mut each: impl FnMut(OutOfFold) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut probabilities = vec![0.0; self.classes];
-        for (fold, (partition, (head, fitted))) in
-            (0..).zip(self.partitions.iter().zip(&self.heads))
-        {
-            stop.check().map_err(Failure::of)?;
-            let task = self.task(partition);
-            let mut rows = partition.validation.iter();
-            let mut result = Ok(());
-            task.judge(head, fitted, &partition.validation)
-                .visit(|logits, labels| {
-                    for (logits, &label) in logits.chunks_exact(self.classes).zip(labels) {
-                        negative_log(logits, label as usize, 1.0, &mut probabilities);
-                        let row = rows.next();
-                        if let Some(&row) = row.filter(|_| result.is_ok()) {
-                            let probabilities = &probabilities;
-                            result = each(OutOfFold {
-                                row,
-                                fold,
-                                label,
-                                probabilities,
-                            });
-                        }
-                    }
-                });
-            result?;
-        }
-        Ok(())
-    }
 }

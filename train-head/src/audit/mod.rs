@@ -10,6 +10,7 @@
 //! What is held beside the features: a few numbers a row, blocks of rows, and one head a fold.
 
 mod findings;
+mod judges;
 mod labels;
 mod report;
 mod similar;

@@ -9,7 +9,7 @@ use arrow::{
 use common::{exit::Exit, publish::Pending};
 use parquet::{arrow::ArrowWriter, errors::ParquetError};
 
-use super::{super::labels::OutOfFold, Audited, images, numbers_column};
+use super::{super::judges::OutOfFold, Audited, images, numbers_column};
 use crate::failure::Failure;
 
 /// Values of a batch.
