@@ -15,8 +15,8 @@ use std::{error::Error, time::Instant};
 use common::{
     engine::cpu::Isa,
     head::{
-        Fitted, Head, HeadKind, Normalisation,
-        stack::{Batch, Common, InMemory, Member, Method, Stack},
+        Fitted, Head, HeadKind, Loss, Normalisation,
+        stack::{Batch, Common, InMemory, Member, Method, Stack, Targets},
     },
     random,
 };
@@ -77,6 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let common = Common {
         standardise: Fitted::None,
+        loss: Loss::CrossEntropy,
         class_weights: vec![1.0; options.classes],
         seed: 1,
         isa: Isa::from_environment()?,
@@ -99,7 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let batch = Batch {
                     features: &features,
                     rows,
-                    labels: &batch_labels,
+                    targets: Targets::Classes(&batch_labels),
                 };
                 stack.step(batch, &rates);
             }

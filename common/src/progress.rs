@@ -29,14 +29,9 @@ pub fn say(verbosity: Verbosity, text: &str) {
     }
 }
 
-/// Progress over a known number of inputs.
-pub struct Progress {
+/// A bar on a terminal, and sentences that do not tear it; elsewhere the sentences alone.
+pub struct Bar {
     bar: ProgressBar,
-    started: Instant,
-    last_line: Instant,
-    images: u64,
-    rejects: u64,
-    total: u64,
     style: Style,
 }
 
@@ -47,9 +42,9 @@ enum Style {
     Lines,
 }
 
-impl Progress {
-    /// Starts counting up to `total` inputs.
-    pub fn start(total: u64, verbosity: Verbosity) -> Self {
+impl Bar {
+    /// At 0 of `total`, looking as indicatif's `template` says.
+    pub fn start(total: u64, template: &str, verbosity: Verbosity) -> Self {
         let style = match verbosity {
             Verbosity::Quiet => Style::Silent,
             Verbosity::Normal if io::stderr().is_terminal() => Style::Bar,
@@ -60,20 +55,60 @@ impl Progress {
             _ => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(total), target);
-        let template = "{wide_bar} {pos}/{len} inputs  {msg}  {eta} left";
         // A template that does not parse is a mistake of ours: the default style serves.
         if let Ok(template) = ProgressStyle::with_template(template) {
             bar.set_style(template);
         }
+        Self { bar, style }
+    }
+
+    /// Moves to `position`.
+    pub fn set(&self, position: u64) {
+        self.bar.set_position(position);
+    }
+
+    /// What the template's `{msg}` stands for.
+    pub fn set_message(&self, message: impl Into<String>) {
+        self.bar.set_message(message.into());
+    }
+
+    /// Says a sentence without tearing the bar.
+    pub fn say(&self, text: &str) {
+        match self.style {
+            Style::Silent => {}
+            Style::Bar => self.bar.println(text),
+            Style::Lines => write_line(text),
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Progress over a known number of inputs.
+pub struct Progress {
+    display: Bar,
+    started: Instant,
+    last_line: Instant,
+    images: u64,
+    rejects: u64,
+    total: u64,
+}
+
+impl Progress {
+    /// Starts counting up to `total` inputs.
+    pub fn start(total: u64, verbosity: Verbosity) -> Self {
+        let template = "{wide_bar} {pos}/{len} inputs  {msg}  {eta} left";
         let now = Instant::now();
         Self {
-            bar,
+            display: Bar::start(total, template, verbosity),
             started: now,
             last_line: now,
             images: 0,
             rejects: 0,
             total,
-            style,
         }
     }
 
@@ -82,11 +117,11 @@ impl Progress {
         self.images += images;
         self.rejects += rejects;
         let rate = self.rate();
-        if self.style == Style::Bar {
-            self.bar.set_message(format!("{rate:.1} images/s"));
-            self.bar.inc(images + rejects);
+        if self.display.style == Style::Bar {
+            self.display.set_message(format!("{rate:.1} images/s"));
+            self.display.set(self.images + self.rejects);
         }
-        if self.style == Style::Lines && self.last_line.elapsed() >= LINE_INTERVAL {
+        if self.display.style == Style::Lines && self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
             let done = self.images + self.rejects;
             self.say(&format!(
@@ -106,22 +141,18 @@ impl Progress {
 
     /// Says a sentence without tearing the bar.
     pub fn say(&self, text: &str) {
-        match self.style {
-            Style::Silent => {}
-            Style::Bar => self.bar.println(text),
-            Style::Lines => write_line(text),
-        }
+        self.display.say(text);
     }
 
     /// Does `print`, which may write on the same terminal, without tearing the bar.
     pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.bar.suspend(print)
+        self.display.bar.suspend(print)
     }
 
     /// Says something that the user should act on, also when quiet.
     pub fn warn(&self, text: &str) {
-        match self.style {
-            Style::Bar => self.bar.println(format!("warning: {text}")),
+        match self.display.style {
+            Style::Bar => self.display.say(&format!("warning: {text}")),
             Style::Silent | Style::Lines => warn(text),
         }
     }
@@ -138,7 +169,7 @@ impl Progress {
 
     /// Removes the bar.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.display.finish();
     }
 }
 

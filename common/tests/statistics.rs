@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use common::head::statistics::{
-    CalibrationTally, Temperature, average_precision, class_figures, mcnemar,
-    mean_average_precision, regression_figures,
+use common::head::{
+    MultiLabelRows, RegressionRows,
+    statistics::{
+        CalibrationTally, Temperature, average_precision, class_figures, mcnemar,
+        mean_average_precision, regression_figures,
+    },
 };
 use serde::Deserialize;
 
@@ -16,6 +19,8 @@ struct Golden {
     ranking: RankingCase,
     regression: RegressionCase,
     mcnemar: Vec<McNemarCase>,
+    regressions: RegressionsCase,
+    multi_label: MultiLabelCase,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +64,29 @@ struct RegressionCase {
     predictions: Vec<f32>,
     r2: f64,
     mae: f64,
+    rmse: f64,
+}
+
+#[derive(Deserialize)]
+struct RegressionsCase {
+    #[serde(flatten)]
+    mean: RegressionCase,
+    r2_of_each: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct MultiLabelCase {
+    classes: usize,
+    logits: Vec<f32>,
+    positive: Vec<bool>,
+    thresholds: Vec<f64>,
+    loss: f64,
+    mean_average_precision: f64,
+    micro_f1: f64,
+    macro_f1: f64,
+    f1: Vec<f64>,
+    exact_match: f64,
+    best_f1: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +177,60 @@ fn regression_figures_are_scikit_learns() {
     let found = regression_figures(&case.predictions, &case.targets).unwrap();
     assert_close(found.r2, case.r2, "R²");
     assert_close(found.mae, case.mae, "MAE");
+    assert_close(found.rmse, case.rmse, "RMSE");
+}
+
+#[test]
+fn figures_of_several_targets_are_scikit_learns_means() {
+    let RegressionsCase { mean, r2_of_each } = golden().regressions;
+    let mut rows = RegressionRows::new(r2_of_each.len());
+    // In two batches.
+    let (predictions, more_predictions) = mean.predictions.split_at(r2_of_each.len() * 20);
+    let (targets, more_targets) = mean.targets.split_at(r2_of_each.len() * 20);
+    rows.add(predictions, targets);
+    rows.add(more_predictions, more_targets);
+    let found = rows.metrics();
+    assert_eq!(found.rows, 50);
+    assert_close(found.r2, mean.r2, "R²");
+    assert_close(found.mae, mean.mae, "MAE");
+    assert_close(found.rmse, mean.rmse, "RMSE");
+    for (found, expected) in found.targets.iter().zip(r2_of_each) {
+        assert_close(found.r2, expected, "R² of a target");
+    }
+}
+
+fn multi_label_rows(case: &MultiLabelCase) -> MultiLabelRows {
+    let flags: Vec<f32> = case.positive.iter().map(|&flag| flag.into()).collect();
+    let mut rows = MultiLabelRows::new(case.classes);
+    rows.add(&case.logits, &flags);
+    rows
+}
+
+#[test]
+fn figures_of_any_number_of_classes_are_scikit_learns() {
+    let case = golden().multi_label;
+    let rows = multi_label_rows(&case);
+    let found = rows.metrics(&case.thresholds);
+    let precision = found.mean_average_precision.unwrap();
+    assert_close(precision, case.mean_average_precision, "mAP");
+    assert_close(found.loss, case.loss, "loss");
+    assert_close(found.micro_f1, case.micro_f1, "micro F1");
+    assert_close(found.macro_f1, case.macro_f1, "macro F1");
+    assert_close(found.exact_match, case.exact_match, "exact match");
+    let classes = rows.per_class(&case.thresholds);
+    for (class, expected) in classes.iter().zip(&case.f1) {
+        assert_close(class.decisions.f1, *expected, "F1 of a class");
+    }
+}
+
+#[test]
+fn thresholds_reach_the_best_f1_on_scikit_learns_curve() {
+    let case = golden().multi_label;
+    let rows = multi_label_rows(&case);
+    let classes = rows.per_class(&rows.thresholds());
+    for (class, expected) in classes.iter().zip(&case.best_f1) {
+        assert_close(class.decisions.f1, *expected, "best F1");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """Golden values for heads: PyTorch judges losses and training steps, scikit-learn metrics.
 
-Needs torch, numpy and scikit-learn. Writes head_loss.json, head_steps.json, head_epoch.json
-and head_metrics.json beside itself; the tests read those without Python.
+Needs torch, numpy and scikit-learn. Writes head_loss.json, head_steps.json, head_epoch.json,
+head_tasks.json and head_metrics.json beside itself; the tests read those without Python.
 """
 
 import json
@@ -132,27 +132,32 @@ def counted(count):
     return torch.from_numpy(values)
 
 
+def counted_task(rows, layers):
+    """Features [rows, width] and linear layers of the given sizes with ReLUs between them, all of
+    `counted`; parameters are scaled to nn.Linear's size."""
+    width = layers[0][0]
+    values = counted(rows * width + sum(o * i + o for i, o in layers))
+    features, rest = values[: rows * width].reshape(rows, width), values[rows * width :]
+    modules = []
+    for i, o in layers:
+        scale = 1 / np.sqrt(np.float32(i))
+        layer = nn.Linear(i, o)
+        with torch.no_grad():
+            layer.weight.copy_(rest[: i * o].reshape(o, i) * scale)
+            layer.bias.copy_(rest[i * o : i * o + o] * scale)
+        rest = rest[i * o + o :]
+        modules += [layer, nn.ReLU()]
+    return features, nn.Sequential(*modules[:-1])
+
+
 def epoch():
     """A textbook epoch: Adam 1e-3, batches of 256 in row order, parameters of nn.Linear's size."""
     rows, width, hidden, classes = 2048, 32, 24, 10
     sizes = {"linear": [(width, classes)], "mlp": [(width, hidden), (hidden, classes)]}
     cases = []
     for head, layers in sizes.items():
-        parameters = [[(o, i), (o,)] for i, o in layers]
-        scales = [1 / np.sqrt(np.float32(i)) for i, _ in layers]
-        total = sum(int(np.prod(shape)) for shapes in parameters for shape in shapes)
-        values = counted(rows * width + total)
-        features, rest = values[: rows * width].reshape(rows, width), values[rows * width :]
+        features, model = counted_task(rows, layers)
         labels = features[:, :classes].argmax(dim=1)
-        modules = []
-        for (i, o), scale in zip(layers, scales):
-            layer = nn.Linear(i, o)
-            with torch.no_grad():
-                layer.weight.copy_(rest[: i * o].reshape(o, i) * scale)
-                layer.bias.copy_(rest[i * o : i * o + o] * scale)
-            rest = rest[i * o + o :]
-            modules += [layer, nn.ReLU()]
-        model = nn.Sequential(*modules[:-1])
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         batch_losses = []
         for start in range(0, rows, 256):
@@ -168,6 +173,85 @@ def epoch():
         "head_epoch.json",
         {"rows": rows, "width": width, "hidden": hidden, "classes": classes, "cases": cases},
     )
+
+
+def element_losses():
+    """Losses that are a mean over rows and outputs, and their gradients."""
+    generator = torch.Generator().manual_seed(6)
+    outputs = torch.randn(7, 3, generator=generator) * 3
+    flags = torch.randint(0, 2, (7, 3), generator=generator).float()
+    numbers_ = torch.randn(7, 3, generator=generator)
+    plain = torch.ones(3)
+    weights = torch.tensor([0.5, 4.0, 1.5])
+    smoothed = flags * 0.8 + 0.1
+    functions = [
+        ("binary-cross-entropy", 0.0, plain, flags, lambda z: F.binary_cross_entropy_with_logits(z, flags)),
+        (
+            "binary-cross-entropy",
+            0.0,
+            weights,
+            flags,
+            lambda z: F.binary_cross_entropy_with_logits(z, flags, pos_weight=weights),
+        ),
+        (
+            "binary-cross-entropy",
+            0.2,
+            weights,
+            flags,
+            lambda z: F.binary_cross_entropy_with_logits(z, smoothed, pos_weight=weights),
+        ),
+        ("mse", 0.0, plain, numbers_, lambda z: F.mse_loss(z, numbers_)),
+        ("huber", 0.0, plain, numbers_, lambda z: F.huber_loss(z, numbers_)),
+    ]
+    cases = []
+    for loss, smoothing, class_weights, targets, function in functions:
+        leaf = outputs.clone().requires_grad_()
+        value = function(leaf)
+        value.backward()
+        cases.append(
+            {
+                "loss": loss,
+                "smoothing": smoothing,
+                "class_weights": numbers(class_weights),
+                "targets": numbers(targets),
+                "value": value.item(),
+                "gradient": numbers(leaf.grad),
+            }
+        )
+    return {"outputs": numbers(outputs), "cases": cases}
+
+
+def task_epochs():
+    """As `epoch`, with other losses. Targets are features: flags whether they are positive, or they
+    themselves."""
+    rows, width, hidden, outputs = 2048, 32, 24, 5
+    sizes = {"linear": [(width, outputs)], "mlp": [(width, hidden), (hidden, outputs)]}
+    losses = {
+        "binary-cross-entropy": nn.BCEWithLogitsLoss(),
+        "mse": nn.MSELoss(),
+        "huber": nn.HuberLoss(),
+    }
+    cases = []
+    for head, layers in sizes.items():
+        for name, criterion in losses.items():
+            features, model = counted_task(rows, layers)
+            targets = features[:, :outputs]
+            targets = (targets > 0).float() if name == "binary-cross-entropy" else targets * 4
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+            batch_losses = []
+            for start in range(0, rows, 256):
+                loss = criterion(model(features[start : start + 256]), targets[start : start + 256])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                batch_losses.append(loss.item())
+            final = [numbers(p) for p in model.parameters()]
+            cases.append({"head": head, "loss": name, "losses": batch_losses, "final": final})
+    return {"rows": rows, "width": width, "hidden": hidden, "outputs": outputs, "cases": cases}
+
+
+def tasks():
+    write("head_tasks.json", {"elements": element_losses(), "epoch": task_epochs()})
 
 
 def metrics():
@@ -208,4 +292,5 @@ if __name__ == "__main__":
     losses()
     steps()
     epoch()
+    tasks()
     metrics()

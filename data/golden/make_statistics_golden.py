@@ -110,6 +110,52 @@ def regression(random):
         "predictions": rounded(predictions),
         "r2": judge.r2_score(targets.astype(float), predictions.astype(float)),
         "mae": judge.mean_absolute_error(targets.astype(float), predictions.astype(float)),
+        "rmse": judge.root_mean_squared_error(targets.astype(float), predictions.astype(float)),
+    }
+
+
+def regressions(random):
+    """Several targets of unlike units."""
+    targets = (random.normal(size=(50, 3)) * [1, 100, 0.01] + [0, 500, 3]).astype(np.float32)
+    predictions = (targets + random.normal(size=(50, 3)) * [0.5, 20, 0.02]).astype(np.float32)
+    truly, predicted = targets.astype(float), predictions.astype(float)
+    return {
+        "targets": rounded(targets),
+        "predictions": rounded(predictions),
+        "r2": judge.r2_score(truly, predicted),
+        "mae": judge.mean_absolute_error(truly, predicted),
+        "rmse": judge.root_mean_squared_error(truly, predicted),
+        "r2_of_each": judge.r2_score(truly, predicted, multioutput="raw_values").tolist(),
+    }
+
+
+def multi_label(random):
+    rows, classes = 80, 5
+    positive = random.random((rows, classes)) < [0.5, 0.3, 0.1, 0.05, 0.3]
+    logits = (random.normal(size=(rows, classes)) * 2 + np.where(positive, 1.5, -1.5)).astype(np.float32)
+    probabilities = 1 / (1 + np.exp(-logits.astype(float)))
+    # Class 4 is never predicted at its threshold.
+    thresholds = [0.5, 0.4, 0.3, 0.2, 1.0]
+    predicted = probabilities >= thresholds
+    best = []
+    for name in range(classes):
+        precision, recall, _ = judge.precision_recall_curve(positive[:, name], probabilities[:, name])
+        both = precision + recall
+        best.append((2 * precision * recall / np.where(both > 0, both, 1)).max())
+    return {
+        "classes": classes,
+        "logits": rounded(logits),
+        "positive": positive.ravel().tolist(),
+        "thresholds": thresholds,
+        "loss": F.binary_cross_entropy_with_logits(
+            torch.tensor(logits).double(), torch.tensor(positive).double()
+        ).item(),
+        "mean_average_precision": judge.average_precision_score(positive, logits, average="macro"),
+        "micro_f1": judge.f1_score(positive, predicted, average="micro"),
+        "macro_f1": judge.f1_score(positive, predicted, average="macro", zero_division=0),
+        "f1": judge.f1_score(positive, predicted, average=None, zero_division=0).tolist(),
+        "exact_match": judge.accuracy_score(positive, predicted),
+        "best_f1": best,
     }
 
 
@@ -135,6 +181,8 @@ def main():
         "ranking": ranking(random),
         "regression": regression(random),
         "mcnemar": mcnemar(),
+        "regressions": regressions(random),
+        "multi_label": multi_label(random),
     }
     (HERE / "head_statistics.json").write_text(json.dumps(content) + "\n")
 

@@ -1,22 +1,25 @@
 //! The command line as clap sees it. Nothing here is checked beyond its syntax;
 //! [`crate::plan`] does that.
 
+mod audit;
+mod judge;
+mod sweep;
+mod task;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::{
-    embed::WeightSource,
-    engine::device::DeviceChoice,
     exit::EXIT_CODES,
-    head::{DEFAULT_HIDDEN, DEFAULT_NEIGHBOUR_TEMPERATURE, DEFAULT_NEIGHBOURS, TOP_K},
-    image::DEFAULT_MAX_PIXELS,
+    head::{DEFAULT_HIDDEN, DEFAULT_NEIGHBOUR_TEMPERATURE, DEFAULT_NEIGHBOURS},
 };
 
-use crate::{
-    plan,
-    schedule::Decay,
-    sweep::{Objective, Search},
-};
+pub(crate) use audit::AuditArgs;
+pub(crate) use judge::{CompareArgs, EvalArgs, PredictArgs};
+pub(crate) use sweep::{SearchArgs, SweepArgs, SweepTrainingArgs};
+pub(crate) use task::{LossArg, TaskArg, TaskArgs};
+
+use crate::{plan, schedule::Decay};
 
 /// Trains, evaluates and applies classification heads on a feature cache.
 #[derive(Debug, Parser)]
@@ -36,6 +39,8 @@ pub(crate) enum Command {
     Sweep(SweepArgs),
     /// Say what the features are worth: neighbours, centroids and a linear head in one table
     Probe(ProbeArgs),
+    /// Look for duplicates, leaks between splits, wrong labels and outliers
+    Audit(AuditArgs),
     /// Measure a trained head on a split of a cache
     Eval(EvalArgs),
     /// Test whether two trained heads differ on a split of a cache by more than chance
@@ -67,9 +72,13 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) layer: Option<String>,
     #[command(flatten)]
+    pub(crate) task: TaskArgs,
+    #[command(flatten)]
     pub(crate) step: StepArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -136,15 +145,27 @@ pub(crate) struct ModelArgs {
     /// Probability with which an input of a layer is dropped in training
     #[arg(long, default_value_t = 0.0, value_name = "P")]
     pub(crate) dropout: f64,
-    /// Share of the target spread over all classes
+    /// Share of the target spread over all classes; with multi-label, over yes and no
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(crate) label_smoothing: f64,
     /// Weight of each class in the loss
     #[arg(long, value_enum, default_value_t = ClassWeightsArg::None)]
     pub(crate) class_weights: ClassWeightsArg,
+    /// Which rows an epoch of steps sees
+    #[arg(long, value_enum, default_value_t = plan::Sampling::Shuffle)]
+    pub(crate) sampling: plan::Sampling,
     /// Share of the training rows that becomes the validation split where the source has none
     #[arg(long, default_value_t = plan::DEFAULT_VAL_FRACTION, value_name = "SHARE")]
     pub(crate) val_fraction: f64,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Resources")]
+pub(crate) struct MemoryArgs {
+    /// Memory that features may take, for example 512M or 4G; larger ones are read from disk as they
+    /// are needed, with the same result [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = plan::parse_size)]
+    pub(crate) memory: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -156,95 +177,6 @@ pub(crate) struct ReportArgs {
     /// Say nothing but warnings, errors and what `--json` asks for
     #[arg(long)]
     pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SweepArgs {
-    /// Feature cache written by `extract run`
-    #[arg(required_unless_present_any = ["caches", "print_space"])]
-    pub(crate) cache: Option<PathBuf>,
-    /// Another cache of the same images; which one is best is searched too
-    #[arg(long = "cache", value_name = "CACHE")]
-    pub(crate) caches: Vec<PathBuf>,
-    /// Layer whose features are used; given several times, it is searched
-    #[arg(long = "layer", value_name = "LAYER")]
-    pub(crate) layers: Vec<String>,
-    /// Folder for the sweep: `trials.parquet`, and the best head's run in `best`; a sweep that
-    /// was stopped there goes on
-    #[arg(long, value_name = "DIR", required_unless_present = "print_space")]
-    pub(crate) out: Option<PathBuf>,
-    /// Begin anew instead of going on with a sweep that is in DIR already
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-    /// Print the space that is searched by default, as a file to edit, and end
-    #[arg(long)]
-    pub(crate) print_space: bool,
-    #[command(flatten)]
-    pub(crate) search: SearchArgs,
-    #[command(flatten)]
-    pub(crate) training: SweepTrainingArgs,
-    #[command(flatten)]
-    pub(crate) report: ReportArgs,
-}
-
-/// What is tried.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Search")]
-pub(crate) struct SearchArgs {
-    /// How points of the space are chosen
-    #[arg(long, value_enum, default_value_t = Search::Bayes)]
-    pub(crate) search: Search,
-    /// Trials in all; a sweep that is over goes on with more of them
-    #[arg(long, default_value_t = plan::DEFAULT_TRIALS, value_name = "N")]
-    pub(crate) trials: usize,
-    /// What is searched, as TOML [default: what --print-space prints]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) space: Option<PathBuf>,
-    /// What trials are compared by, on the validation rows
-    #[arg(long, value_enum, default_value_t = Objective::Accuracy)]
-    pub(crate) objective: Objective,
-    /// Trials that are chosen and trained together
-    #[arg(long, default_value_t = plan::DEFAULT_ROUND, value_name = "N")]
-    pub(crate) round: usize,
-    /// Share of a round that goes on after 1/8, 1/4 and 1/2 of the epochs; 1 = all
-    #[arg(long, default_value_t = plan::DEFAULT_SURVIVORS, value_name = "SHARE")]
-    pub(crate) survivors: f64,
-    /// Train every trial with this many seeds and compare means
-    #[arg(long, default_value_t = 1, value_name = "K")]
-    pub(crate) seeds: u32,
-    /// Cross-validate every trial on this many folds and compare means; 0 = the validation split
-    #[arg(long, default_value_t = 0, value_name = "K")]
-    pub(crate) folds: usize,
-    /// Train the winner once more, on training and validation rows
-    #[arg(long)]
-    pub(crate) refit: bool,
-}
-
-/// What all trials have in common.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Trials")]
-pub(crate) struct SweepTrainingArgs {
-    /// Largest number of passes over the training rows
-    #[arg(long, default_value_t = plan::DEFAULT_SWEEP_EPOCHS, value_name = "N")]
-    pub(crate) epochs: u32,
-    /// Epochs without a smaller validation loss before a trial ends; 0 = never ends early
-    #[arg(long, default_value_t = plan::DEFAULT_PATIENCE, value_name = "N")]
-    pub(crate) patience: u32,
-    /// Learning rate after the warm-up
-    #[arg(long, value_enum, default_value_t = Decay::Constant)]
-    pub(crate) schedule: Decay,
-    /// Epochs over which the learning rate grows linearly from zero
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) warmup_epochs: u32,
-    /// Weight of each class in the loss
-    #[arg(long, value_enum, default_value_t = ClassWeightsArg::None)]
-    pub(crate) class_weights: ClassWeightsArg,
-    /// Share of the training rows that becomes the validation split where the source has none
-    #[arg(long, default_value_t = plan::DEFAULT_VAL_FRACTION, value_name = "SHARE")]
-    pub(crate) val_fraction: f64,
-    /// Seed of the points, initial weights, the order of rows, dropout, and a drawn split
-    #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
-    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Args)]
@@ -267,59 +199,7 @@ pub(crate) struct ProbeArgs {
     #[arg(long, default_value_t = plan::DEFAULT_SEED, value_name = "N")]
     pub(crate) seed: u64,
     #[command(flatten)]
-    pub(crate) report: ReportArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalArgs {
-    /// Folder of the trained head
-    pub(crate) run: PathBuf,
-    /// Feature cache written by `extract run`
-    pub(crate) cache: PathBuf,
-    /// Split to measure on
-    #[arg(long, value_enum, default_value_t = SplitArg::Test)]
-    pub(crate) split: SplitArg,
-    #[command(flatten)]
-    pub(crate) report: ReportArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CompareArgs {
-    /// Folder of a trained head
-    pub(crate) first: PathBuf,
-    /// Folder of another
-    pub(crate) second: PathBuf,
-    /// Feature cache written by `extract run`
-    pub(crate) cache: PathBuf,
-    /// Split to compare on
-    #[arg(long, value_enum, default_value_t = SplitArg::Test)]
-    pub(crate) split: SplitArg,
-    #[command(flatten)]
-    pub(crate) report: ReportArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PredictArgs {
-    /// Folder of the trained head
-    pub(crate) run: PathBuf,
-    /// Images, or folders that are searched for images
-    #[arg(required = true)]
-    pub(crate) images: Vec<PathBuf>,
-    /// Classes shown for each image
-    #[arg(long, default_value_t = TOP_K, value_name = "N")]
-    pub(crate) top: usize,
-    /// The backbone's weights [default: the embedded ones, where the head was trained on them]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<WeightSource>,
-    /// Where the backbone runs: auto, cpu, cuda:0, …
-    #[arg(long, default_value_t)]
-    pub(crate) device: DeviceChoice,
-    /// Refuse images of more pixels
-    #[arg(long, default_value_t = DEFAULT_MAX_PIXELS, value_name = "N")]
-    pub(crate) max_pixels: u64,
-    /// Threads that decode and run the backbone, 1 to 1024 [default: all cores]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
+    pub(crate) memory: MemoryArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -345,7 +225,8 @@ pub(crate) enum NormaliseArg {
 pub(crate) enum ClassWeightsArg {
     /// All classes alike
     None,
-    /// Inversely proportional to a class's training rows: rows / (classes · rows of the class)
+    /// Inversely proportional to a class's training rows: rows / (classes · rows of the class);
+    /// with multi-label, rows with the class weigh rows without it / rows with it
     Balanced,
 }
 

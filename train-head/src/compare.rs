@@ -1,5 +1,7 @@
 //! `train-head compare`: do two heads differ on the same rows by more than chance?
 
+use std::path::Path;
+
 use common::{
     exit::Exit,
     head::statistics::{Interval, McNemar, McNemarTest, Resampling, bootstrap, mcnemar},
@@ -8,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     failure::Failure,
+    features::Allowance,
     outcomes::RowOutcome,
     plan::ComparePlan,
     report,
@@ -36,11 +39,14 @@ struct Comparison {
 /// Compares the runs and prints the outcome.
 pub(crate) fn run(plan: &ComparePlan) -> Result<Exit, Failure> {
     let load = |run| {
-        Subject::load(&Selection {
+        let subject = Subject::load(&Selection {
             run,
             cache: &plan.cache,
+            labels: plan.labels.as_deref(),
             split: plan.split,
-        })
+            memory: Allowance::default(),
+        })?;
+        check_task(run, &subject).map(|()| subject)
     };
     let first = judged(&load(&plan.runs[0])?);
     let second = judged(&load(&plan.runs[1])?);
@@ -49,16 +55,28 @@ pub(crate) fn run(plan: &ComparePlan) -> Result<Exit, Failure> {
     if test_reads::is_test(plan.split) {
         for (index, (run, judged)) in plan.runs.iter().zip([&first, &second]).enumerate() {
             let read = TestRead {
-                command: "compare".to_owned(),
-                plan_sha256: judged.plan_sha256.clone(),
-                rows: comparison.rows as u64,
-                top1: comparison.top1[index],
+                top1: Some(comparison.top1[index]),
+                ..TestRead::new("compare", &judged.plan_sha256, comparison.rows as u64)
             };
             test_reads::note(run, &read);
         }
     }
     report::result(plan.report.result, &table(&comparison), &comparison)?;
     Ok(Exit::Success)
+}
+
+/// McNemar's test is of right and wrong rows.
+fn check_task(run: &Path, subject: &Subject) -> Result<(), Failure> {
+    let task = &subject.bundle.record.task;
+    if task.is_single_label() {
+        return Ok(());
+    }
+    let message = format!(
+        "run `{}`: a {} head, `compare` tests heads of one label (measure both with `eval`)",
+        run.display(),
+        task.kind()
+    );
+    Err(Failure::new(Exit::Mismatch, message))
 }
 
 /// What is kept of a subject, so that the features of one run are held at a time.

@@ -2,18 +2,22 @@
 //! first, of which the head is kept whose NLL on the validation rows is smallest once
 //! their temperature is fitted. (The temperature makes C, λ and scores of ±1 comparable.)
 
+mod rows;
+
 use common::{
     cache::CacheError,
     exit::Exit,
     head::{
-        BLOCK_ROWS, Block, Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Rows,
-        Sampling, Tally, TrainingRecord,
+        Fitted, Gram, Head, InMemory, PathPoint, PathRecord, RowBlocks, Sampling, Tally,
+        TrainingRecord,
         logistic::{self, Continue, LogisticError, fit_path},
-        ridge::Ridge,
+        ridge::{Ridge, RidgeError},
         statistics::Scaling,
     },
     interrupt::Interrupt,
 };
+
+pub(crate) use rows::TrainingRows;
 
 use crate::{
     failure::{Failure, OrExit},
@@ -22,9 +26,12 @@ use crate::{
     plan::ConvexSolver,
 };
 
-/// Bytes of training rows that are copied into memory once; larger ones are gathered
-/// and normalised anew in every pass.
+/// Bytes of training rows that are copied into memory once, if the allowance covers them and the copy;
+/// larger ones are gathered and normalised anew in every pass.
 const MEMORY_BYTES: usize = 2 << 30;
+
+/// Values of C for a quick look at standardised features.
+pub(crate) const FEW_STRENGTHS: [f64; 5] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0];
 
 /// Fits the path. `monitor` hears of every point, `stop` is obeyed between them.
 pub(crate) fn fit(
@@ -34,9 +41,9 @@ pub(crate) fn fit(
     stop: &Interrupt,
 ) -> Result<(Outcome, PathRecord), Failure> {
     let fitted = normalisation(task);
-    let mut path = Path::new(task, &fitted, (monitor, stop));
-    solve(solver, &mut path)?;
-    path.finish(solver.parameter())
+    let mut path = Path::new((task, solver.parameter()), &fitted, (monitor, stop));
+    solve((task, &fitted), solver, |candidate| path.add(candidate)).map_err(PathError::failure)?;
+    path.finish()
 }
 
 /// Fits logistic regression to the training rows of `task`, normalised by `fitted`, at every
@@ -56,7 +63,8 @@ pub(crate) fn fit_logistic(
     };
     let source = TrainingRows { task, fitted };
     let bytes = task.partition.train.len() * source.features() * size_of::<f32>();
-    if bytes <= MEMORY_BYTES {
+    let twice = task.dataset.allowance.covers(2 * bytes as u64);
+    if bytes <= MEMORY_BYTES && twice {
         fit_path(&InMemory::copy(&source)?, &settings, each)
     } else {
         fit_path(&source, &settings, each)
@@ -77,30 +85,58 @@ pub(crate) fn edge_note(training: &TrainingRecord) -> Option<String> {
     })
 }
 
-fn solve(solver: &ConvexSolver, path: &mut Path) -> Result<(), Failure> {
-    let (task, fitted) = (path.task, path.fitted);
+/// Why a path ends before its last point.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PathError {
+    #[error(transparent)]
+    Logistic(#[from] LogisticError),
+    #[error(transparent)]
+    Ridge(#[from] RidgeError),
+    #[error(transparent)]
+    Rows(#[from] CacheError),
+}
+
+impl PathError {
+    /// Whether the loss at a point is not finite.
+    pub(crate) fn is_divergence(&self) -> bool {
+        matches!(self, Self::Logistic(LogisticError::NonFinite(_)))
+    }
+
+    /// With its exit code.
+    pub(crate) fn failure(self) -> Failure {
+        match self {
+            Self::Logistic(error) => Failure::new(Exit::Failure, error.to_string()),
+            Self::Ridge(error) => Failure::new(Exit::Input, error.to_string()),
+            Self::Rows(error) => Failure::of(error),
+        }
+    }
+}
+
+/// Finds the head for every value of the path, the strongest penalty first; `each` hears of them
+/// and says whether to go on.
+pub(crate) fn solve(
+    (task, fitted): (&Task, &Fitted),
+    solver: &ConvexSolver,
+    mut each: impl FnMut(Candidate) -> Continue,
+) -> Result<(), PathError> {
     match solver {
         ConvexSolver::Lbfgs { c, tolerance } => {
-            fit_logistic((task, fitted), c, *tolerance, |fit| {
-                path.add(Candidate::logistic(fit))
-            })
-            .or_exit(Exit::Failure)
+            let each = |fit| each(Candidate::logistic(fit));
+            Ok(fit_logistic((task, fitted), c, *tolerance, each)?)
         }
         ConvexSolver::Ridge { lambda } => {
-            let gram = Gram::accumulate(&TrainingRows { task, fitted }, Sampling::Every)
-                .or_exit(Exit::Input)?;
-            let ridge = Ridge::new(gram).or_exit(Exit::Input)?;
-            // Strongest first, as with C.
+            let rows = TrainingRows { task, fitted };
+            let ridge = Ridge::new(Gram::accumulate(&rows, Sampling::Every)?)?;
             let mut lambda = lambda.clone();
             lambda.sort_by(|a, b| b.total_cmp(a));
             for value in lambda {
                 let candidate = Candidate {
                     value,
-                    head: ridge.head(value).or_exit(Exit::Usage)?,
+                    head: ridge.head(value)?,
                     steps: None,
                     ended_by: "exact",
                 };
-                if path.add(candidate) == Continue::No {
+                if each(candidate) == Continue::No {
                     break;
                 }
             }
@@ -111,7 +147,7 @@ fn solve(solver: &ConvexSolver, path: &mut Path) -> Result<(), Failure> {
 
 /// A solution that has not been judged yet.
 pub(crate) struct Candidate {
-    value: f64,
+    pub(crate) value: f64,
     pub(crate) head: Head,
     steps: Option<usize>,
     ended_by: &'static str,
@@ -119,7 +155,7 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     /// What logistic regression found.
-    pub(crate) fn logistic(fit: logistic::Fit) -> Self {
+    fn logistic(fit: logistic::Fit) -> Self {
         Self {
             value: fit.strength,
             head: fit.head,
@@ -148,6 +184,7 @@ impl Candidate {
 /// The points so far.
 struct Path<'a> {
     task: &'a Task<'a>,
+    parameter: &'static str,
     fitted: &'a Fitted,
     monitor: &'a mut Monitor,
     stop: &'a Interrupt,
@@ -159,12 +196,13 @@ struct Path<'a> {
 
 impl<'a> Path<'a> {
     fn new(
-        task: &'a Task,
+        (task, parameter): (&'a Task, &'static str),
         fitted: &'a Fitted,
         (monitor, stop): (&'a mut Monitor, &'a Interrupt),
     ) -> Self {
         Self {
             task,
+            parameter,
             fitted,
             monitor,
             stop,
@@ -196,7 +234,9 @@ impl<'a> Path<'a> {
         let (tally, scaling) = judge.tally_and_temperature().or_exit(Exit::Failure)?;
         let point = candidate.point(&tally, &scaling);
         self.say(&point);
-        self.monitor.record(&point).or_exit(Exit::Failure)?;
+        self.monitor
+            .point(self.parameter, &point)
+            .or_exit(Exit::Failure)?;
         self.points.push(point);
         let better = |best: &Best| scaling.nll < best.validation_loss;
         if self.best.as_ref().is_none_or(better) {
@@ -225,7 +265,7 @@ impl<'a> Path<'a> {
         ));
     }
 
-    fn finish(self, parameter: &str) -> Result<(Outcome, PathRecord), Failure> {
+    fn finish(self) -> Result<(Outcome, PathRecord), Failure> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
@@ -233,44 +273,12 @@ impl<'a> Path<'a> {
             epochs: self.points.len() as u32,
             best: self.best,
             ending: self.ending,
+            lines: Vec::new(),
         };
         let record = PathRecord {
-            parameter: parameter.to_owned(),
+            parameter: self.parameter.to_owned(),
             points: self.points,
         };
         Ok((outcome, record))
-    }
-}
-
-/// The training rows of a task, normalised as they are read.
-pub(crate) struct TrainingRows<'a> {
-    pub(crate) task: &'a Task<'a>,
-    pub(crate) fitted: &'a Fitted,
-}
-
-impl RowBlocks for TrainingRows<'_> {
-    fn features(&self) -> usize {
-        self.task.dataset.features.width()
-    }
-
-    fn classes(&self) -> usize {
-        self.task.classes
-    }
-
-    fn blocks(&self) -> usize {
-        self.task.partition.train.len().div_ceil(BLOCK_ROWS)
-    }
-
-    fn read<'a>(&'a self, index: usize, scratch: &'a mut Block) -> Result<Rows<'a>, CacheError> {
-        let rows = &self.task.partition.train[index * BLOCK_ROWS..];
-        let rows = &rows[..rows.len().min(BLOCK_ROWS)];
-        let dataset = self.task.dataset;
-        dataset.features.gather(rows, &mut scratch.features);
-        dataset.gather_labels(rows, &mut scratch.labels);
-        self.fitted.apply(&mut scratch.features, self.features());
-        Ok(Rows {
-            features: &scratch.features,
-            labels: &scratch.labels,
-        })
     }
 }

@@ -3,25 +3,67 @@
 use common::{
     cache::{CacheReader, FeatureBatch, Layer, Manifest},
     exit::Exit,
+    head::LabelsRecord,
     interrupt::Interrupt,
     source::Split,
 };
 
 use crate::{
     failure::{Failure, OrExit},
-    features::{Features, Inspection, inspect},
+    features::{Allowance, Features, Inspection, inspect},
+    labels::{Answer, Labelling},
+    split::FITTING_SPLITS,
 };
 
 /// The layer that a head is meant for when a cache holds several.
 const USUAL_LAYER: &str = "avgpool";
 
-/// Rows with labels; every list has one entry a row.
+/// Stands for no label, where rows without one are kept.
+pub(crate) const NO_LABEL: u32 = u32::MAX;
+
+/// What becomes of rows without a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unlabelled {
+    LeaveOut,
+    /// Their label is [`NO_LABEL`].
+    Keep,
+}
+
+/// Which rows are read, and how much memory their features may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) splits: &'a [Split],
+    pub(crate) unlabelled: Unlabelled,
+    pub(crate) allowance: Allowance,
+}
+
+impl Wanted<'static> {
+    /// What heads are fitted to.
+    pub(crate) fn for_fitting(allowance: Allowance) -> Self {
+        Self {
+            splits: &FITTING_SPLITS,
+            unlabelled: Unlabelled::LeaveOut,
+            allowance,
+        }
+    }
+}
+
+/// Rows, with labels; every list has one entry a row.
 pub(crate) struct Dataset {
     pub(crate) features: Features,
+    /// The class of a row; all the same where rows have `targets`.
     pub(crate) labels: Vec<u32>,
+    /// `[rows, names]`: whether a row has each class (1 or 0), or its numbers; empty where
+    /// rows have one class.
+    pub(crate) targets: Vec<f32>,
+    /// Of the classes, or of the numbers.
+    pub(crate) names: Vec<String>,
+    /// The table of the labels; `None`: the cache's own.
+    pub(crate) label_record: Option<LabelsRecord>,
     pub(crate) rows: Vec<RowInfo>,
-    /// Rows left out because they have no label.
+    /// Rows without a label.
     pub(crate) unlabelled: u64,
+    pub(crate) allowance: Allowance,
 }
 
 /// What is known of a row beside its features and label.
@@ -37,24 +79,37 @@ pub(crate) struct RowInfo {
 }
 
 impl Dataset {
-    /// Reads the rows of `layer` whose split is among `splits`, checking every
+    /// Reads the rows of `layer` whose split is among those wanted, checking every
     /// value, unless `stop` is set before the end.
     pub(crate) fn load(
         reader: &CacheReader,
         layer: &Layer,
-        splits: &[Split],
+        wanted: Wanted,
+        stop: &Interrupt,
+    ) -> Result<Self, Failure> {
+        Self::load_labelled(reader, layer, (wanted, &Labelling::of_cache(reader)), stop)
+    }
+
+    /// As [`Dataset::load`], with the answers of `labelling`.
+    pub(crate) fn load_labelled(
+        reader: &CacheReader,
+        layer: &Layer,
+        (wanted, labelling): (Wanted, &Labelling),
         stop: &Interrupt,
     ) -> Result<Self, Failure> {
         let mut dataset = Self {
-            features: Features::new(layer.dim()),
+            features: Features::of(reader, layer, (wanted.splits, wanted.allowance)),
             labels: Vec::new(),
+            targets: Vec::new(),
+            names: labelling.names.clone(),
+            label_record: labelling.record.clone(),
             rows: Vec::new(),
             unlabelled: 0,
+            allowance: wanted.allowance,
         };
-        let classes = reader.manifest().classes.len();
         for batch in reader.batches(&layer.name).or_exit(Exit::Input)? {
             stop.check().map_err(Failure::of)?;
-            dataset.add(batch.or_exit(Exit::Input)?, classes, splits)?;
+            dataset.add(batch.or_exit(Exit::Input)?, labelling, wanted)?;
         }
         Ok(dataset)
     }
@@ -62,22 +117,29 @@ impl Dataset {
     fn add(
         &mut self,
         batch: FeatureBatch,
-        classes: usize,
-        splits: &[Split],
+        labelling: &Labelling,
+        wanted: Wanted,
     ) -> Result<(), Failure> {
+        let classes = labelling.names.len();
         let mut values = vec![0.0; batch.dim()];
         let mut kept = Vec::with_capacity(batch.rows());
         for row in 0..batch.rows() {
             let split = batch.split(row);
-            if !splits.contains(&split) {
+            if !wanted.splits.contains(&split) {
                 continue;
             }
-            let label = batch.labels()[row];
-            let Ok(label) = u32::try_from(label) else {
-                self.unlabelled += 1;
-                continue;
+            let (label, targets) = match labelling.answer(batch.ids()[row], batch.labels()[row]) {
+                Answer::Class(label) => (label, &[][..]),
+                Answer::Values(values) => (0, values),
+                Answer::Missing => {
+                    self.unlabelled += 1;
+                    if wanted.unlabelled == Unlabelled::LeaveOut {
+                        continue;
+                    }
+                    (NO_LABEL, &[][..])
+                }
             };
-            if label as usize >= classes {
+            if label != NO_LABEL && label as usize >= classes {
                 let uri = batch.uri(row);
                 let message = format!(
                     "`{uri}`: label {label}, the cache has {classes} classes (find damage with `extract verify`)"
@@ -96,6 +158,7 @@ impl Dataset {
                 }
             };
             self.labels.push(label);
+            self.targets.extend_from_slice(targets);
             self.rows.push(RowInfo {
                 id: batch.ids()[row],
                 view: batch.views()[row],
@@ -104,8 +167,7 @@ impl Dataset {
             });
             kept.push(row);
         }
-        self.features.add(batch, &kept);
-        Ok(())
+        self.features.add(batch, &kept)
     }
 
     /// Labels of `rows`.
@@ -114,9 +176,27 @@ impl Dataset {
         output.extend(rows.iter().map(|&row| self.labels[row as usize]));
     }
 
-    /// Rows of each class among `rows`.
+    /// Targets of `rows`, `[rows, names]`.
+    pub(crate) fn gather_targets(&self, rows: &[u32], output: &mut Vec<f32>) {
+        let width = self.names.len();
+        output.clear();
+        for &row in rows {
+            output.extend_from_slice(&self.targets[row as usize * width..][..width]);
+        }
+    }
+
+    /// Rows of each class among `rows`; with any number of classes a row counts for each.
     pub(crate) fn class_rows(&self, rows: &[u32], classes: usize) -> Vec<u64> {
         let mut counts = vec![0; classes];
+        if !self.targets.is_empty() {
+            for &row in rows {
+                let flags = &self.targets[row as usize * classes..][..classes];
+                for (count, flag) in counts.iter_mut().zip(flags) {
+                    *count += u64::from(*flag > 0.5);
+                }
+            }
+            return counts;
+        }
         for &row in rows {
             counts[self.labels[row as usize] as usize] += 1;
         }

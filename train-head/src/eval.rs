@@ -1,9 +1,11 @@
 //! `train-head eval`: the figures of a trained head on a split of a cache.
 
+mod tasks;
+
 use common::{
     exit::Exit,
     head::{
-        Metrics, Tally,
+        Metrics, Tally, TaskRecord,
         statistics::{Calibration, CalibrationTally, ClassFigures, class_figures},
     },
 };
@@ -18,7 +20,9 @@ use crate::{
     test_reads::{self, TestRead},
 };
 
-/// All that is known of a head on a split.
+pub(crate) use tasks::TaskEvaluation;
+
+/// All that is known of a head of one label on a split.
 #[derive(Debug, Serialize)]
 pub(crate) struct Evaluation {
     run: String,
@@ -49,15 +53,23 @@ pub(crate) fn run(plan: &EvaluatePlan) -> Result<Exit, Failure> {
     let subject = Subject::load(&Selection {
         run: &plan.run,
         cache: &plan.cache,
+        labels: plan.labels.as_deref(),
         split: plan.split,
+        memory: plan.memory,
     })?;
-    let mut evaluation = measure(plan, &subject);
+    match &subject.bundle.record.task {
+        TaskRecord::SingleLabel => single_label(plan, &subject),
+        TaskRecord::MultiLabel { thresholds } => tasks::multi_label(plan, &subject, thresholds),
+        TaskRecord::Regression => tasks::regression(plan, &subject),
+    }
+}
+
+fn single_label(plan: &EvaluatePlan, subject: &Subject) -> Result<Exit, Failure> {
+    let mut evaluation = measure(plan, subject);
     if test_reads::is_test(plan.split) {
         let read = TestRead {
-            command: "eval".to_owned(),
-            plan_sha256: subject.plan_sha256.clone(),
-            rows: evaluation.metrics.rows,
-            top1: evaluation.metrics.top1,
+            top1: Some(evaluation.metrics.top1),
+            ..TestRead::new("eval", &subject.plan_sha256, evaluation.metrics.rows)
         };
         evaluation.earlier_test_reads = Some(test_reads::note(&plan.run, &read));
     }

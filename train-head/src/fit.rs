@@ -6,13 +6,15 @@
 //! a fixed order, and a head's numbers do not depend on its neighbours: the same seed
 //! gives the same bytes, in any company and on any number of threads.
 
+mod answers;
+mod order;
 mod training;
 
 use std::io;
 
 use common::{
     exit::Exit,
-    head::{Fitted, Head, HeadKind, Moments, Normalisation},
+    head::{Fitted, Head, HeadKind, Moments, Normalisation, TaskKind},
     interrupt::Interrupt,
 };
 
@@ -22,7 +24,7 @@ use crate::{
     dataset::Dataset,
     failure::Failure,
     judge::{EVALUATION_ROWS, Judge},
-    monitor::Monitor,
+    monitor::{EpochLine, Monitor},
     plan::{ClassWeights, Settings},
     split::Partition,
 };
@@ -61,6 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) best: Option<Best>,
     pub(crate) epochs: u32,
     pub(crate) ending: Ending,
+    /// The figures of every epoch that came to its end; of a path none.
+    pub(crate) lines: Vec<EpochLine>,
 }
 
 /// The best head so far.
@@ -133,15 +137,36 @@ pub(crate) fn normalisation(task: &Task) -> Fitted {
     }
 }
 
+/// What the targets of a regression are standardised with: the training rows'.
+pub(crate) fn target_scale(task: &Task) -> Fitted {
+    if task.settings.loss.task() != TaskKind::Regression {
+        return Fitted::None;
+    }
+    let (mut moments, mut values) = (Moments::new(task.classes), Vec::new());
+    task.dataset
+        .gather_targets(&task.partition.train, &mut values);
+    moments.add(&values);
+    moments.finish()
+}
+
 /// One weight a class; balanced ones are rows / (classes · rows of the class), as
-/// scikit-learn's.
+/// scikit-learn's. With any number of classes a row, those of the rows with the class:
+/// rows without it / rows with it.
 pub(crate) fn class_weights(task: &Task) -> Vec<f32> {
     match task.settings.class_weights {
         ClassWeights::None => vec![1.0; task.classes],
         ClassWeights::Balanced => {
             let counts = task.dataset.class_rows(&task.partition.train, task.classes);
             let rows = task.partition.train.len() as f64;
-            let weight = |count: &u64| (rows / (task.classes as f64 * *count as f64)) as f32;
+            let several = task.settings.loss.task() == TaskKind::MultiLabel;
+            let weight = |count: &u64| {
+                let count = *count as f64;
+                if several {
+                    ((rows - count) / count) as f32
+                } else {
+                    (rows / (task.classes as f64 * count)) as f32
+                }
+            };
             counts.iter().map(weight).collect()
         }
     }

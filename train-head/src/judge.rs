@@ -1,7 +1,7 @@
 //! A head and the rows that judge it.
 
 use common::head::{
-    Fitted, Head, Pass, Tally,
+    Fitted, Head, MultiLabelRows, Pass, RegressionRows, Tally,
     statistics::{Scaling, Temperature, TemperatureError},
 };
 
@@ -20,18 +20,49 @@ pub(crate) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Shows `each` the logits `[B, C]` and labels `[B]` of all rows, in order.
-    pub(crate) fn visit(&self, mut each: impl FnMut(&[f32], &[u32])) {
+    /// Shows `each` the logits `[B, C]` of all rows, in order, and which rows they are.
+    fn outputs(&self, mut each: impl FnMut(&[f32], &[u32])) {
         let mut pass = Pass::new(self.head);
-        let (mut features, mut labels) = (Vec::new(), Vec::new());
+        let mut features = Vec::new();
         for rows in self.rows.chunks(EVALUATION_ROWS) {
             self.dataset.features.gather(rows, &mut features);
-            self.dataset.gather_labels(rows, &mut labels);
             self.fitted
                 .apply(&mut features, self.dataset.features.width());
             pass.forward(self.head, &features);
-            each(pass.logits(), &labels);
+            each(pass.logits(), rows);
         }
+    }
+
+    /// Shows `each` the logits `[B, C]` and labels `[B]` of all rows, in order.
+    pub(crate) fn visit(&self, mut each: impl FnMut(&[f32], &[u32])) {
+        let mut labels = Vec::new();
+        self.outputs(|logits, rows| {
+            self.dataset.gather_labels(rows, &mut labels);
+            each(logits, &labels);
+        });
+    }
+
+    /// As [`Judge::visit`], with targets `[B, C]`.
+    fn visit_targets(&self, mut each: impl FnMut(&[f32], &[f32])) {
+        let mut targets = Vec::new();
+        self.outputs(|outputs, rows| {
+            self.dataset.gather_targets(rows, &mut targets);
+            each(outputs, &targets);
+        });
+    }
+
+    /// The rows with any number of classes.
+    pub(crate) fn multi_label(&self) -> MultiLabelRows {
+        let mut judged = MultiLabelRows::new(self.head.classes());
+        self.visit_targets(|logits, targets| judged.add(logits, targets));
+        judged
+    }
+
+    /// The rows with numbers.
+    pub(crate) fn regression(&self) -> RegressionRows {
+        let mut judged = RegressionRows::new(self.head.classes());
+        self.visit_targets(|outputs, targets| judged.add(outputs, targets));
+        judged
     }
 
     /// Counts the rows.

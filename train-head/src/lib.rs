@@ -5,20 +5,27 @@
 //! cli → plan → dataset (features, split) → train → bundle        linear, mlp
 //!              dataset → rounds of trials → the best bundle      sweep
 //!              dataset → classifiers without settings → figures  probe
+//!              dataset → what is wrong with it → tables           audit
 //!              bundle + dataset → judge → figures                eval, compare
 //!              bundle + images → engine → head → top classes     predict
 //! ```
 
+mod audit;
 mod cli;
 mod compare;
 mod convex;
 mod dataset;
 mod eval;
+mod events;
 mod failure;
 mod features;
 mod fit;
 mod head_input;
+mod history;
+mod joined;
 mod judge;
+mod labels;
+mod measure;
 mod monitor;
 mod outcomes;
 mod plan;
@@ -32,17 +39,38 @@ mod sweep;
 mod test_reads;
 mod train;
 
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    panic::{self, AssertUnwindSafe},
+};
 
 use common::{exit::Exit, program};
 
-use crate::{cli::Cli, failure::Failure, plan::Plan};
+use crate::{cli::Cli, failure::Failure, features::ReadFailure, plan::Plan};
 
 /// Runs the command line `args` (the program's name first) and says how it ended.
 /// Results go to standard output, progress and errors to standard error.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     program::run(args, |cli| {
-        carry_out(cli).map_err(|failure| (failure.to_string(), failure.exit))
+        caught(|| carry_out(cli)).map_err(|failure| (failure.to_string(), failure.exit))
+    })
+}
+
+/// What `act` returns, or the failure of a read that has unwound from the middle of it.
+fn caught(act: impl FnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> {
+    // Nothing of what `act` has seen is looked at again.
+    panic::catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|payload| {
+        match payload.downcast::<ReadFailure>() {
+            Ok(failed) => {
+                let ReadFailure { path, error } = *failed;
+                let message = format!(
+                    "`{}`: reading features failed: {error} (was the cache changed meanwhile?)",
+                    path.display()
+                );
+                Err(Failure::new(Exit::Failure, message))
+            }
+            Err(payload) => panic::resume_unwind(payload),
+        }
     })
 }
 
@@ -52,6 +80,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         Plan::Sweep(plan) => sweep::run(&plan),
         Plan::PrintSpace => sweep::print_space(),
         Plan::Probe(plan) => probe::run(&plan),
+        Plan::Audit(plan) => audit::run(&plan),
         Plan::Evaluate(plan) => eval::run(&plan),
         Plan::Compare(plan) => compare::run(&plan),
         Plan::Predict(plan) => predict::run(&plan),

@@ -1,20 +1,15 @@
 //! What is said of a training while it runs: a line an epoch on the terminal,
-//! the same figures for `metrics.jsonl`, and warnings.
+//! the same figures for the run's history, and warnings.
 
-use std::{
-    ffi::OsStr,
-    io::{self, Write},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use common::{
+    head::PathPoint,
     progress::{Verbosity, say, warn},
-    publish::{Pending, TEMPORARY_SUFFIX, temporary_prefix},
 };
 use serde::Serialize;
 
-/// Name of the file with one JSON object an epoch.
-pub(crate) const METRICS_FILE: &str = "metrics.jsonl";
+use crate::history::History;
 
 /// Epochs in a row with a rising validation loss and a falling training loss that
 /// are called over-fitting.
@@ -26,11 +21,13 @@ pub(crate) struct EpochLine {
     pub(crate) epoch: u32,
     /// Mean of the minimised loss over the epoch's batches.
     pub(crate) train_loss: f64,
-    /// Share of right rows over the epoch's batches.
-    pub(crate) train_accuracy: f64,
-    /// Cross-entropy after the epoch.
+    /// Share of right answers over the epoch's batches; none with regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) train_accuracy: Option<f64>,
+    /// The plain loss after the epoch.
     pub(crate) val_loss: f64,
-    pub(crate) val_accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) val_accuracy: Option<f64>,
     /// Of the epoch's last step.
     pub(crate) learning_rate: f32,
     pub(crate) elapsed_ms: f64,
@@ -41,48 +38,40 @@ pub(crate) struct EpochLine {
 /// Hears of every epoch.
 pub(crate) struct Monitor {
     verbosity: Verbosity,
-    /// A file beside `metrics.jsonl`, which stays what it was until the training
-    /// has a result.
-    metrics: Option<Pending>,
+    history: Option<History>,
     previous: Option<EpochLine>,
     rising: u32,
     warned: bool,
 }
 
 impl Monitor {
-    /// Gathers the figures for `metrics.jsonl` in `directory`.
+    /// Gathers the figures for the history of the run in `directory`.
     ///
     /// # Errors
     /// When a file cannot be made there.
     pub(crate) fn new(directory: &Path, verbosity: Verbosity) -> io::Result<Self> {
         Ok(Self {
-            metrics: Some(Pending::create(&directory.join(METRICS_FILE))?),
+            history: Some(History::create(directory)?),
             ..Self::silent(verbosity)
         })
-    }
-
-    /// Whether a monitor that was killed left the file `name` behind.
-    pub(crate) fn is_leftover(name: &OsStr) -> bool {
-        let name = name.to_string_lossy();
-        name.starts_with(&temporary_prefix(METRICS_FILE)) && name.ends_with(TEMPORARY_SUFFIX)
     }
 
     fn silent(verbosity: Verbosity) -> Self {
         Self {
             verbosity,
-            metrics: None,
+            history: None,
             previous: None,
             rising: 0,
             warned: false,
         }
     }
 
-    /// Makes `metrics.jsonl` what was heard.
+    /// Makes the run's history what was heard.
     ///
     /// # Errors
-    /// When the file cannot be written; the one before it is then untouched.
+    /// See [`History::publish`].
     pub(crate) fn publish(&mut self) -> io::Result<()> {
-        self.metrics.take().map_or(Ok(()), Pending::publish)
+        self.history.take().map_or(Ok(()), History::publish)
     }
 
     /// Something worth knowing that is not a problem.
@@ -90,17 +79,13 @@ impl Monitor {
         say(self.verbosity, message);
     }
 
-    /// A line of `metrics.jsonl`.
+    /// A point of a path over `parameter` has been judged.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub(crate) fn record(&mut self, line: &impl Serialize) -> io::Result<()> {
-        if let Some(file) = &mut self.metrics {
-            let mut json = serde_json::to_vec(line)?;
-            json.push(b'\n');
-            file.write_all(&json)?;
-        }
-        Ok(())
+    /// When its figures cannot be written.
+    pub(crate) fn point(&mut self, parameter: &str, point: &PathPoint) -> io::Result<()> {
+        let history = self.history.as_mut();
+        history.map_or(Ok(()), |history| history.point(parameter, point))
     }
 
     /// An epoch has ended.
@@ -108,17 +93,19 @@ impl Monitor {
     /// # Errors
     /// When its figures cannot be written.
     pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
-        self.record(line)?;
+        if let Some(history) = &mut self.history {
+            history.epoch(line)?;
+        }
         if line.epoch == 1 {
             self.say("epoch  train loss   acc.    val loss   acc.        ms");
         }
         self.say(&format!(
-            "{:>5}  {:>10.4}  {:>5.1}%  {:>9.4}  {:>5.1}%  {:>7.0}{}",
+            "{:>5}  {:>10.4}  {:>6}  {:>9.4}  {:>6}  {:>7.0}{}",
             line.epoch,
             line.train_loss,
-            line.train_accuracy * 100.0,
+            percent(line.train_accuracy),
             line.val_loss,
-            line.val_accuracy * 100.0,
+            percent(line.val_accuracy),
             line.elapsed_ms,
             if line.best { "  best" } else { "" }
         ));
@@ -143,6 +130,10 @@ impl Monitor {
     }
 }
 
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| format!("{:.1}%", share * 100.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,9 +142,9 @@ mod tests {
         EpochLine {
             epoch,
             train_loss,
-            train_accuracy: 0.5,
+            train_accuracy: Some(0.5),
             val_loss,
-            val_accuracy: 0.5,
+            val_accuracy: Some(0.5),
             learning_rate: 0.1,
             elapsed_ms: 1.0,
             best: false,

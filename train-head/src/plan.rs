@@ -1,9 +1,12 @@
 //! What a command is to do, valid by construction.
 
+mod audit;
 mod convex;
+mod memory;
 mod probe;
 mod settings;
 mod sweep;
+mod task;
 
 use std::{num::NonZeroUsize, path::PathBuf, thread};
 
@@ -15,11 +18,18 @@ use common::{
 use crate::{
     cli::{Cli, Command, CompareArgs, EvalArgs, PredictArgs, ReportArgs, SplitArg, TrainArgs},
     failure::Failure,
+    features::Allowance,
+    labels::LabelTable,
 };
 
+pub(crate) use audit::{
+    AuditPlan, DEFAULT_AUDIT_FOLDS, DEFAULT_NEAR, DEFAULT_OUTLIER_NEIGHBOURS, DEFAULT_OUTLIERS,
+    Probabilities,
+};
 pub(crate) use convex::{ConvexSolver, recorded_settings};
+pub(crate) use memory::parse_size;
 pub(crate) use probe::ProbePlan;
-pub(crate) use settings::{ClassWeights, Settings, optimizer_defaults};
+pub(crate) use settings::{ClassWeights, Sampling, Settings, optimizer_defaults};
 pub(crate) use sweep::{
     DEFAULT_ROUND, DEFAULT_SURVIVORS, DEFAULT_SWEEP_EPOCHS, DEFAULT_TRIALS, Refit, SweepPlan,
 };
@@ -65,6 +75,7 @@ pub(crate) enum Plan {
     Sweep(SweepPlan),
     PrintSpace,
     Probe(ProbePlan),
+    Audit(AuditPlan),
     Evaluate(EvaluatePlan),
     Compare(ComparePlan),
     Predict(PredictPlan),
@@ -76,10 +87,13 @@ pub(crate) struct TrainPlan {
     pub(crate) out: PathBuf,
     pub(crate) existing: Existing,
     pub(crate) layer: Option<String>,
+    /// `None`: the labels of the cache.
+    pub(crate) labels: Option<LabelTable>,
     pub(crate) head: HeadKind,
     pub(crate) settings: Settings,
     /// Takes the place of steps.
     pub(crate) convex: Option<ConvexSolver>,
+    pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
@@ -87,8 +101,11 @@ pub(crate) struct TrainPlan {
 pub(crate) struct EvaluatePlan {
     pub(crate) run: PathBuf,
     pub(crate) cache: PathBuf,
+    /// Table of labels; `None`: those of the cache.
+    pub(crate) labels: Option<PathBuf>,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
+    pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
@@ -96,6 +113,8 @@ pub(crate) struct EvaluatePlan {
 pub(crate) struct ComparePlan {
     pub(crate) runs: [PathBuf; 2],
     pub(crate) cache: PathBuf,
+    /// Table of labels; `None`: those of the cache.
+    pub(crate) labels: Option<PathBuf>,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
     pub(crate) report: Reporting,
@@ -155,6 +174,7 @@ impl TryFrom<Cli> for Plan {
             Command::Sweep(args) if args.print_space => Ok(Self::PrintSpace),
             Command::Sweep(args) => sweep::plan(args).map(Self::Sweep),
             Command::Probe(args) => probe::plan(args).map(Self::Probe),
+            Command::Audit(args) => audit::plan(args).map(Self::Audit),
             Command::Eval(args) => Ok(Self::Evaluate(evaluate_plan(args))),
             Command::Compare(args) => Ok(Self::Compare(compare_plan(args))),
             Command::Predict(args) => predict_plan(args).map(Self::Predict),
@@ -164,14 +184,17 @@ impl TryFrom<Cli> for Plan {
 
 fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
     let convex = ConvexSolver::of(&args, head)?;
+    let (loss, labels) = task::task(args.task)?;
     Ok(TrainPlan {
         cache: args.cache,
         out: args.out,
         existing: existing(args.overwrite),
         layer: args.layer,
+        labels,
         head,
-        settings: settings::settings(&args.step, &args.model)?,
+        settings: settings::settings(loss, &args.step, &args.model)?,
         convex,
+        memory: memory::allowance(args.memory),
         report: reporting(args.report),
     })
 }
@@ -180,7 +203,9 @@ fn evaluate_plan(args: EvalArgs) -> EvaluatePlan {
     EvaluatePlan {
         run: args.run,
         cache: args.cache,
+        labels: args.labels,
         split: split(args.split),
+        memory: memory::allowance(args.memory),
         report: reporting(args.report),
     }
 }
@@ -189,6 +214,7 @@ fn compare_plan(args: CompareArgs) -> ComparePlan {
     ComparePlan {
         runs: [args.first, args.second],
         cache: args.cache,
+        labels: args.labels,
         split: split(args.split),
         report: reporting(args.report),
     }

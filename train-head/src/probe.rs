@@ -18,21 +18,17 @@ use common::{
 use serde::Serialize;
 
 use crate::{
-    convex::{TrainingRows, fit_logistic},
-    dataset::{Dataset, choose_layer},
+    convex::{FEW_STRENGTHS, TrainingRows, fit_logistic},
+    dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
     fit::{Task, normalisation},
     plan::ProbePlan,
     report,
-    split::FITTING_SPLITS,
     train::divide,
 };
 
 /// Validation rows whose neighbours are looked for in one pass over the training rows.
 const QUERY_ROWS: usize = 8192;
-
-/// Values of C that the linear head is tried with, scikit-learn's, on standardised features.
-const STRENGTHS: [f64; 5] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0];
 
 /// What a classifier achieves.
 #[derive(Debug, Serialize)]
@@ -73,7 +69,7 @@ pub(crate) fn run(plan: &ProbePlan) -> Result<Exit, Failure> {
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
     let layer = choose_layer(&reader, plan.layer.as_deref())?;
-    let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS, &stop)?;
+    let dataset = Dataset::load(&reader, layer, Wanted::for_fitting(plan.memory), &stop)?;
     let partition = divide(&reader, &dataset, &plan.settings)?;
     partition.notes.iter().for_each(|note| warn(note));
     let task = Task {
@@ -145,7 +141,7 @@ fn centroid(task: &Task, stop: &Interrupt) -> Result<Answer, Failure> {
 fn linear(task: &Task, stop: &Interrupt) -> Result<Answer, Failure> {
     let fitted = normalisation(task);
     let mut best: Option<(f64, Metrics)> = None;
-    fit_logistic((task, &fitted), &STRENGTHS, DEFAULT_TOLERANCE, |fit| {
+    fit_logistic((task, &fitted), &FEW_STRENGTHS, DEFAULT_TOLERANCE, |fit| {
         let judge = task.judge(&fit.head, &fitted, &task.partition.validation);
         let metrics = judge.tally().finish();
         if best

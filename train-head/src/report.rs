@@ -1,11 +1,12 @@
 //! Results on standard output, for people or for scripts.
 
 mod evaluation;
+mod tasks;
 
 use std::time::Duration;
 
 use common::{
-    head::{Metrics, RunRecord, TrainingRecord},
+    head::{RunRecord, TaskMetrics, TrainingRecord},
     output,
 };
 use serde::Serialize;
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub(crate) use evaluation::evaluation;
+pub(crate) use tasks::{significant, task_evaluation};
 
 /// Prints `text` or `value`, as asked for.
 pub(crate) fn result(
@@ -42,13 +44,17 @@ pub(crate) fn training(
     let train = &training.train.metrics;
     let validation = &training.validation.metrics;
     let text = format!(
-        "{} head in `{}`: {} is kept; accuracy {:.2}% on training rows, {:.2}% on validation rows (loss {:.4}); {:.1} s\n",
+        "{} head in `{}`: {} is kept; {} on training rows, {} on validation rows{}; {:.1} s\n",
         record.head,
         plan.out.display(),
         kept(training),
-        train.top1 * 100.0,
-        validation.top1 * 100.0,
-        validation.loss,
+        tasks::summary(train),
+        match validation {
+            // The word is there already.
+            TaskMetrics::SingleLabel(metrics) => format!("{:.2}%", metrics.top1 * 100.0),
+            other => tasks::summary(other),
+        },
+        loss(validation),
         elapsed.as_secs_f64()
     );
     let value = json!({
@@ -79,13 +85,25 @@ fn kept(training: &TrainingRecord) -> String {
     point.unwrap_or_else(|| format!("epoch {best} of {}", training.epochs))
 }
 
-fn figures(metrics: &Metrics) -> serde_json::Value {
-    json!({
-        "rows": metrics.rows,
-        "loss": metrics.loss,
-        "top1": metrics.top1,
-        "top5": metrics.top5,
-        "balanced_accuracy": metrics.balanced_accuracy,
-        "macro_f1": metrics.macro_f1,
-    })
+fn loss(metrics: &TaskMetrics) -> String {
+    match metrics {
+        TaskMetrics::SingleLabel(metrics) => format!(" (loss {:.4})", metrics.loss),
+        TaskMetrics::MultiLabel(metrics) => format!(" (loss {:.4})", metrics.loss),
+        TaskMetrics::Regression(_) => String::new(),
+    }
+}
+
+/// The figures of a split; of one label without the confusion matrix.
+fn figures(metrics: &TaskMetrics) -> serde_json::Value {
+    match metrics {
+        TaskMetrics::SingleLabel(metrics) => json!({
+            "rows": metrics.rows,
+            "loss": metrics.loss,
+            "top1": metrics.top1,
+            "top5": metrics.top5,
+            "balanced_accuracy": metrics.balanced_accuracy,
+            "macro_f1": metrics.macro_f1,
+        }),
+        other => json!(other),
+    }
 }

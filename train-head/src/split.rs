@@ -6,19 +6,25 @@
 //! the members of a group.
 
 mod folds;
+mod targets;
 
 use std::collections::{HashMap, HashSet};
 
-use common::{cache::CacheReader, exit::Exit, random, source::Split};
+use common::{cache::CacheReader, exit::Exit, head::TaskKind, random, source::Split};
 use rand::seq::SliceRandom;
 
 use crate::{
     dataset::{Dataset, RowInfo},
     failure::Failure,
+    joined::Joined,
     plan::Settings,
 };
 
 pub(crate) use folds::folds;
+pub(crate) use targets::Targets;
+
+/// Row numbers.
+type Rows<'a> = &'a [u32];
 
 /// Row numbers of a dataset, ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +47,10 @@ pub(crate) enum Origin {
 
 /// What a validation split is drawn with.
 pub(crate) struct Draw<'a> {
+    /// With `targets` all the same: rows are not told apart by class.
     pub(crate) labels: &'a [u32],
+    /// What rows are predicted as, unless it is one class.
+    pub(crate) targets: Option<Targets<'a>>,
     pub(crate) rows: &'a [RowInfo],
     /// Group of an image, by its position in the plan.
     pub(crate) group: Box<dyn Fn(u64) -> Option<&'a str> + 'a>,
@@ -55,6 +64,10 @@ impl<'a> Draw<'a> {
         let plan = reader.plan();
         Self {
             labels: &dataset.labels,
+            targets: (settings.loss.task() != TaskKind::SingleLabel).then(|| Targets {
+                values: &dataset.targets,
+                task: settings.loss.task(),
+            }),
             rows: &dataset.rows,
             group: Box::new(|id| plan.get(id).and_then(|sample| sample.group.as_deref())),
             fraction: settings.val_fraction,
@@ -81,7 +94,11 @@ pub(crate) fn partition(draw: &Draw, classes: &[String]) -> Result<Partition, Fa
     };
     // Augmented views are for fitting; a head is judged on the first view.
     validation.retain(|&row| draw.rows[row as usize].view == 0);
-    check(draw.labels, classes, (&train, &validation))?;
+    check(draw, classes, (&train, &validation))?;
+    if origin == Origin::Source && draw.targets.is_none() {
+        let remedy = "add images of it, remove the class, or leave the split out of the source: one is drawn then";
+        require_every_class(draw.labels, classes, (&validation, "validation", remedy))?;
+    }
     notes.extend(class_notes(draw, classes, (&train, &validation)));
     Ok(Partition {
         train,
@@ -137,7 +154,7 @@ fn units_by_class(draw: &Draw, rows: &[u32]) -> HashMap<u32, Vec<Vec<u32>>> {
 
 /// Rows that must stay together, each unit and the list of units in row order.
 fn units(draw: &Draw, rows: &[u32]) -> Vec<Vec<u32>> {
-    let mut joined = Joined((0..rows.len()).collect());
+    let mut joined = Joined::apart(rows.len());
     let mut first_of_id = HashMap::new();
     let mut first_of_digest = HashMap::new();
     let mut first_of_group = HashMap::new();
@@ -163,25 +180,6 @@ fn units(draw: &Draw, rows: &[u32]) -> Vec<Vec<u32>> {
     units
 }
 
-/// Disjoint sets: each place points towards the root of its set.
-struct Joined(Vec<usize>);
-
-impl Joined {
-    fn root(&mut self, mut place: usize) -> usize {
-        while self.0[place] != place {
-            self.0[place] = self.0[self.0[place]];
-            place = self.0[place];
-        }
-        place
-    }
-
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
-        // The smaller place is the root, so that the result does not depend on the order.
-        self.0[a.max(b)] = a.min(b);
-    }
-}
-
 fn leak_note(rows: &[RowInfo], train: &[u32], validation: &[u32]) -> Option<String> {
     let digests: HashSet<u64> = train.iter().map(|&row| rows[row as usize].digest).collect();
     let leaks = validation
@@ -194,12 +192,12 @@ fn leak_note(rows: &[RowInfo], train: &[u32], validation: &[u32]) -> Option<Stri
 }
 
 fn check(
-    labels: &[u32],
+    draw: &Draw,
     classes: &[String],
-    (train, validation): (&[u32], &[u32]),
+    (train, validation): (Rows, Rows),
 ) -> Result<(), Failure> {
     let refuse = |message: String| Err(Failure::new(Exit::Input, message));
-    if classes.len() < 2 {
+    if classes.len() < 2 && draw.targets.is_none() {
         let found = if classes.is_empty() {
             "no classes"
         } else {
@@ -212,12 +210,12 @@ fn check(
     if train.is_empty() {
         return refuse("the training split has no labelled row (put images below `train/`, or name the split in the table)".to_owned());
     }
-    let counts = count(labels, train, classes.len());
-    if let Some(class) = counts.iter().position(|&rows| rows == 0) {
-        return refuse(format!(
-            "class `{}` has no row in the training split (add images of it, or remove the class)",
-            classes[class]
-        ));
+    match draw.targets {
+        Some(targets) => targets.check(classes, train)?,
+        None => {
+            let remedy = "add images of it, or remove the class";
+            require_every_class(draw.labels, classes, (train, "training", remedy))?;
+        }
     }
     if validation.is_empty() {
         return refuse(
@@ -228,14 +226,31 @@ fn check(
     Ok(())
 }
 
+/// Refuses rows without a class. In the source's own validation split that would choose a head
+/// that has never been asked for it.
+fn require_every_class(
+    labels: &[u32],
+    classes: &[String],
+    (rows, split, remedy): (&[u32], &str, &str),
+) -> Result<(), Failure> {
+    let counts = count(labels, rows, classes.len());
+    match counts.iter().position(|&rows| rows == 0) {
+        None => Ok(()),
+        Some(class) => {
+            let name = &classes[class];
+            let message = format!("class `{name}` has no row in the {split} split ({remedy})");
+            Err(Failure::new(Exit::Input, message))
+        }
+    }
+}
+
 /// Classes that are named one by one when nothing validates them.
 const NAMED_CLASSES: usize = 5;
 
-fn class_notes(
-    draw: &Draw,
-    classes: &[String],
-    (train, validation): (&[u32], &[u32]),
-) -> Vec<String> {
+fn class_notes(draw: &Draw, classes: &[String], (train, validation): (Rows, Rows)) -> Vec<String> {
+    if let Some(targets) = draw.targets {
+        return targets.notes(classes, validation);
+    }
     let trained = count(draw.labels, train, classes.len());
     let validated = count(draw.labels, validation, classes.len());
     let missing: Vec<usize> = (0..classes.len())

@@ -11,10 +11,12 @@ use common::{
 };
 
 use crate::{
-    dataset::{Dataset, choose_layer},
+    dataset::{Dataset, Unlabelled, Wanted, choose_layer},
     failure::{Failure, OrExit},
+    features::Allowance,
     head_input::{difference, preparation},
     judge::Judge,
+    labels::{Labelling, table_of},
 };
 
 /// Which head, and which rows.
@@ -22,8 +24,11 @@ use crate::{
 pub(crate) struct Selection<'a> {
     pub(crate) run: &'a Path,
     pub(crate) cache: &'a Path,
+    /// Table of labels; `None`: those of the cache.
+    pub(crate) labels: Option<&'a Path>,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
+    pub(crate) memory: Allowance,
 }
 
 /// A head with its rows.
@@ -50,14 +55,30 @@ impl Subject {
             .as_ref()
             .map_or(&Split::ALL[..], std::slice::from_ref);
         // There is nothing to save: a signal may end the program as it does any other.
-        let mut dataset = Dataset::load(&reader, layer, splits, &Interrupt::default())?;
-        translate_labels(selection, record, &reader, &mut dataset)?;
+        let stop = Interrupt::default();
+        let wanted = Wanted {
+            splits,
+            unlabelled: Unlabelled::LeaveOut,
+            allowance: selection.memory,
+        };
+        let dataset = match table_of(record.labels.as_ref(), selection.labels, selection.run)? {
+            Some(table) => {
+                let head = (&record.classes[..], &record.task);
+                let labelling = Labelling::of_head(&reader, table, head)?;
+                Dataset::load_labelled(&reader, layer, (wanted, &labelling), &stop)?
+            }
+            None => {
+                let mut dataset = Dataset::load(&reader, layer, wanted, &stop)?;
+                translate_labels(selection, record, &reader, &mut dataset)?;
+                dataset
+            }
+        };
         // Augmented views are for fitting; a head is judged on the first one.
         let rows: Vec<u32> = (0..dataset.rows.len() as u32)
             .filter(|&row| dataset.rows[row as usize].view == 0)
             .collect();
         if rows.is_empty() {
-            return Err(empty_split(selection, &reader));
+            return Err(empty_split(selection, &reader, &dataset));
         }
         Ok(Self {
             fitted: preparation(record),
@@ -139,7 +160,16 @@ fn abridged(names: &[String]) -> String {
     }
 }
 
-fn empty_split(selection: &Selection, reader: &CacheReader) -> Failure {
+fn empty_split(selection: &Selection, reader: &CacheReader, dataset: &Dataset) -> Failure {
+    if let Some(table) = selection.labels {
+        let message = format!(
+            "table `{}`: no answer for any of the {} rows of split `{}` (choose another with --split)",
+            table.display(),
+            dataset.unlabelled,
+            split_name(selection.split)
+        );
+        return Failure::new(Exit::Input, message);
+    }
     let rows = |split: &Split| {
         let rows = reader.plan().rows().iter();
         rows.filter(|sample| sample.split == *split && sample.label >= 0)

@@ -25,7 +25,28 @@ pub(crate) struct TestRead {
     /// Test rows that were read.
     pub(crate) rows: u64,
     /// Share of the rows whose class was predicted.
-    pub(crate) top1: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) top1: Option<f64>,
+    /// Of heads on any number of classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mean_average_precision: Option<f64>,
+    /// Of heads on numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) r2: Option<f64>,
+}
+
+impl TestRead {
+    /// Without figures.
+    pub(crate) fn new(command: &str, plan_sha256: &str, rows: u64) -> Self {
+        Self {
+            command: command.to_owned(),
+            plan_sha256: plan_sha256.to_owned(),
+            rows,
+            top1: None,
+            mean_average_precision: None,
+            r2: None,
+        }
+    }
 }
 
 /// Whether measuring on `split` (`None`: all rows) reads the test split.

@@ -6,7 +6,7 @@ use common::{
     cache::{CacheReader, Layer},
     exit::Exit,
     head::{
-        Bundle, FORMAT_VERSION, Fitted, Normalisation, RunRecord, SplitRecord, Tally,
+        Bundle, Fitted, Normalisation, RunRecord, SplitRecord, TaskKind, TaskMetrics,
         TrainingRecord,
     },
     interrupt::Interrupt,
@@ -15,14 +15,17 @@ use common::{
 
 use crate::{
     convex,
-    dataset::{Dataset, choose_layer},
+    dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, fit},
+    history::History,
     judge::Judge,
+    labels::Labelling,
+    measure::measure,
     monitor::Monitor,
     plan::{Existing, Settings, TrainPlan, recorded_settings},
     report,
-    split::{Draw, FITTING_SPLITS, Origin, Partition, partition},
+    split::{Draw, Origin, Partition, partition},
     test_reads,
 };
 
@@ -32,8 +35,11 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
     let layer = choose_layer(&reader, plan.layer.as_deref())?;
+    let task = plan.settings.loss.task();
+    let labelling = Labelling::read(&reader, plan.labels.as_ref(), task, &stop)?;
     make_folder(&plan.out, plan.existing)?;
-    let dataset = Dataset::load(&reader, layer, &FITTING_SPLITS, &stop)?;
+    let rows = (Wanted::for_fitting(plan.memory), &labelling);
+    let dataset = Dataset::load_labelled(&reader, layer, rows, &stop)?;
     let partition = divide(&reader, &dataset, &plan.settings)?;
     let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)
         .map_err(|error| cannot_write(&plan.out, &error))?;
@@ -42,7 +48,7 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     let task = Task {
         dataset: &dataset,
         partition: &partition,
-        classes: reader.manifest().classes.len(),
+        classes: dataset.names.len(),
         head: plan.head,
         settings: &plan.settings,
     };
@@ -90,7 +96,7 @@ fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
     let mut taken = false;
     for entry in entries {
         let entry = entry.map_err(|error| cannot_write(out, &error))?;
-        if Monitor::is_leftover(&entry.file_name()) {
+        if History::is_leftover(&entry.file_name()) {
             fs::remove_file(entry.path()).map_err(|error| cannot_write(out, &error))?;
         } else {
             taken = true;
@@ -106,7 +112,7 @@ fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
     Ok(())
 }
 
-fn cannot_write(out: &Path, error: &io::Error) -> Failure {
+pub(crate) fn cannot_write(out: &Path, error: &io::Error) -> Failure {
     let message = format!("run `{}`: cannot be written: {error}", out.display());
     Failure::new(Exit::Failure, message)
 }
@@ -118,7 +124,7 @@ pub(crate) fn divide(
     settings: &Settings,
 ) -> Result<Partition, Failure> {
     let draw = Draw::new(reader, dataset, settings);
-    partition(&draw, &reader.manifest().classes)
+    partition(&draw, &dataset.names)
         .map_err(|failure| failure.within(&format!("cache `{}`", reader.directory().display())))
 }
 
@@ -160,20 +166,19 @@ pub(crate) fn bundle(
     }
     let on_training = task.judge(&head, &rest, &task.partition.train);
     let on_validation = task.judge(&head, &rest, &task.partition.validation);
-    let train = split_record(&on_training, "source", &on_training.tally());
     let origin = match task.partition.origin {
         Origin::Source => "source",
         Origin::Drawn => "drawn",
     };
-    let (tally, scaling) = on_validation
-        .tally_and_temperature()
-        .or_exit(Exit::Failure)?;
-    let validation = split_record(&on_validation, origin, &tally);
-    let record = RunRecord {
-        format_version: FORMAT_VERSION,
+    let kind = task.settings.loss.task();
+    let measured = measure(kind, &on_training, &on_validation).or_exit(Exit::Failure)?;
+    let mut record = RunRecord {
+        format_version: 0,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         head: task.head,
-        classes: manifest.classes.clone(),
+        task: measured.task,
+        labels: task.dataset.label_record.clone(),
+        classes: task.dataset.names.clone(),
         features: layer.dim(),
         layer: layer.name.clone(),
         normalise_features: match rest {
@@ -184,27 +189,35 @@ pub(crate) fn bundle(
         identity: manifest.identity.clone(),
         plan_sha256: manifest.plan_sha256.clone(),
         settings: serde_json::Value::Null,
-        temperature: scaling.temperature,
+        temperature: measured.temperature,
         training: TrainingRecord {
             epochs: outcome.epochs,
             best_epoch: best.epoch,
             ended_by: ended_by(outcome.ending).to_owned(),
-            train,
-            validation,
+            train: split_record(&on_training, (kind, "source"), measured.train),
+            validation: split_record(&on_validation, (kind, origin), measured.validation),
             unlabelled_rows: task.dataset.unlabelled,
             path: None,
         },
         head_sha256: String::new(),
     };
+    record.format_version = record.needed_version();
     Ok(Bundle { head, record })
 }
 
-fn split_record(judge: &Judge, origin: &str, tally: &Tally) -> SplitRecord {
+fn split_record(
+    judge: &Judge,
+    (task, origin): (TaskKind, &str),
+    metrics: TaskMetrics,
+) -> SplitRecord {
     let classes = judge.head.classes();
     SplitRecord {
         origin: origin.to_owned(),
-        class_rows: judge.dataset.class_rows(judge.rows, classes),
-        metrics: tally.finish(),
+        class_rows: match task {
+            TaskKind::Regression => Vec::new(),
+            _ => judge.dataset.class_rows(judge.rows, classes),
+        },
+        metrics,
     }
 }
 

@@ -112,6 +112,12 @@ impl ArrowFile {
         })
     }
 
+    /// Bytes of the file before `address`, if that lies in the map.
+    pub(super) fn offset_of(&self, address: usize) -> Option<u64> {
+        let offset = address.checked_sub(self.buffer.as_ptr() as usize)?;
+        (offset < self.buffer.len()).then_some(offset as u64)
+    }
+
     /// The next batch; its columns point into the map.
     pub(super) fn next(&mut self) -> Option<Result<RecordBatch, String>> {
         let block = self.blocks.next()?;

@@ -1,5 +1,7 @@
 //! A batch of feature rows with typed, borrowed columns.
 
+use std::{path::Path, sync::Arc};
+
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, DictionaryArray, Float16Array, Float32Array, Int32Array,
@@ -21,6 +23,25 @@ pub enum Embedding<'a> {
     F32(&'a [f32]),
 }
 
+impl Embedding<'_> {
+    /// Address of the first value.
+    pub(super) fn address(&self) -> usize {
+        match self {
+            Self::F16(values) => values.as_ptr() as usize,
+            Self::F32(values) => values.as_ptr() as usize,
+        }
+    }
+}
+
+/// Where a batch's values are: little-endian and row after row, as in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: Arc<Path>,
+    /// Bytes before the first value.
+    pub offset: u64,
+}
+
 /// Feature rows of one layer. Memory-mapped where the cache is Arrow: a clone or
 /// a borrow copies nothing, and the mapping lives as long as the batch.
 #[derive(Clone, Debug)]
@@ -35,6 +56,7 @@ pub struct FeatureBatch {
     splits: Vec<Split>,
     views: UInt8Array,
     values: Values,
+    place: Option<Place>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,8 +94,20 @@ impl FeatureBatch {
             split_keys,
             views: column(4).as_primitive::<UInt8Type>().clone(),
             values: embedding_values(column(5), layer)?,
+            place: None,
             batch,
         })
+    }
+
+    /// The same, knowing where its values are.
+    pub(super) fn placed(self, place: Option<Place>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Where the values can be read without a mapping; `None` where they are not in a file as they are
+    /// in memory.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 
     /// Number of rows.

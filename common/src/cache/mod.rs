@@ -39,7 +39,7 @@ mod store;
 mod verify;
 mod writer;
 
-pub use batch::{Embedding, FeatureBatch};
+pub use batch::{Embedding, FeatureBatch, Place};
 pub use commit::{CommitRecord, FileRecord, Reject};
 pub use create::{Growth, Setup};
 pub use error::CacheError;

@@ -1,14 +1,9 @@
 //! Reading one part's rows of one layer, in order and completely.
 
-use std::{
-    iter::Peekable,
-    ops::Range,
-    path::{Path, PathBuf},
-    vec,
-};
+use std::{iter::Peekable, ops::Range, path::Path, sync::Arc, vec};
 
 use super::{
-    CacheError, CommitRecord, FeatureBatch, FileFormat, Layer, Manifest, PartIndex,
+    CacheError, CommitRecord, FeatureBatch, FileFormat, Layer, Manifest, PartIndex, Place,
     arrow_file::ArrowFile, parquet_file::ParquetFile,
 };
 
@@ -16,7 +11,7 @@ use super::{
 /// the rejects, each with all its views, is checked on the way: a file can then
 /// be neither short nor another part's.
 pub(super) struct PartRows {
-    path: PathBuf,
+    path: Arc<Path>,
     layer: Layer,
     file: Rows,
     expected: ExpectedIds,
@@ -44,7 +39,7 @@ impl PartRows {
             FileFormat::Parquet => Rows::Parquet(ParquetFile::open(&path, file.bytes, &layer)?),
         };
         Ok(Self {
-            path,
+            path: path.into(),
             layer,
             file: rows,
             expected: ExpectedIds::new(manifest, record),
@@ -65,7 +60,15 @@ impl PartRows {
                 None => return Err(format!("plan row {id}, view {view} is one too many")),
             }
         }
-        Ok(batch)
+        let place = match &self.file {
+            Rows::Arrow(file) => file.offset_of(batch.values().address()),
+            Rows::Parquet(_) => None,
+        };
+        let path = || Arc::clone(&self.path);
+        Ok(batch.placed(place.map(|offset| Place {
+            path: path(),
+            offset,
+        })))
     }
 }
 

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CrossEntropy, LossSum};
+use super::{CrossEntropy, LossSum, multi_label::MultiLabelMetrics, regression::RegressionMetrics};
 
 /// K of the top-K accuracy that is reported beside the plain one.
 pub const TOP_K: usize = 5;
@@ -41,6 +41,37 @@ pub struct Metrics {
     pub macro_f1: f64,
     /// `[C][C]`: row = true class, column = predicted class.
     pub confusion: Vec<Vec<u64>>,
+}
+
+/// The figures of one split, of any task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TaskMetrics {
+    /// Of heads that predict one class.
+    SingleLabel(Metrics),
+    /// Of heads that predict any number of classes.
+    MultiLabel(MultiLabelMetrics),
+    /// Of heads that predict numbers.
+    Regression(RegressionMetrics),
+}
+
+impl TaskMetrics {
+    /// Rows counted.
+    pub fn rows(&self) -> u64 {
+        match self {
+            Self::SingleLabel(metrics) => metrics.rows,
+            Self::MultiLabel(metrics) => metrics.rows,
+            Self::Regression(metrics) => metrics.rows,
+        }
+    }
+
+    /// Share of the rows whose one class is predicted; `None` of other tasks.
+    pub fn top1(&self) -> Option<f64> {
+        match self {
+            Self::SingleLabel(metrics) => Some(metrics.top1),
+            Self::MultiLabel(_) | Self::Regression(_) => None,
+        }
+    }
 }
 
 impl Tally {

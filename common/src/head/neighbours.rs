@@ -3,10 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{
-    Head, HeadKind, Linear, Rows,
-    matrix::{Matrix, Output, multiply},
-};
+use super::{Cosines, Head, HeadKind, Linear, Rows};
 
 /// Numbers of neighbours that DINOv2's evaluation tries.
 pub const DEFAULT_NEIGHBOURS: [usize; 4] = [10, 20, 100, 200];
@@ -18,15 +15,11 @@ pub const DEFAULT_NEIGHBOUR_TEMPERATURE: f64 = 0.07;
 /// blocks; what is held are the queries and `most` neighbours of each.
 #[derive(Debug)]
 pub struct Neighbours {
-    /// `[Q, D]`, each of norm 1.
-    queries: Vec<f32>,
-    features: usize,
+    cosines: Cosines,
     most: usize,
     nearest: Vec<Nearest>,
     /// Rows that have passed.
     rows: u64,
-    /// Cosines of a block, `[Q, B]`.
-    cosines: Vec<f32>,
 }
 
 /// The neighbours of one query: the best `most` of all, among some that are not.
@@ -80,15 +73,13 @@ impl Neighbours {
     /// # Panics
     /// When `queries` are not whole rows, or `most` is 0.
     pub fn new(queries: Vec<f32>, features: usize, most: usize) -> Self {
-        assert_eq!(queries.len() % features, 0, "whole rows");
         assert!(most > 0, "at least one neighbour");
+        let cosines = Cosines::new(queries, features);
         Self {
-            nearest: vec![Nearest::default(); queries.len() / features],
-            queries,
-            features,
+            nearest: vec![Nearest::default(); cosines.queries()],
+            cosines,
             most,
             rows: 0,
-            cosines: Vec::new(),
         }
     }
 
@@ -98,15 +89,8 @@ impl Neighbours {
         if rows == 0 {
             return;
         }
-        self.cosines.resize(self.nearest.len() * rows, 0.0);
-        multiply(
-            Matrix::new(&self.queries, self.nearest.len(), self.features),
-            Matrix::new(block.features, rows, self.features).transposed(),
-            &mut self.cosines,
-            Output::Replace,
-        );
         let (first, most) = (self.rows, self.most);
-        let cosines = self.cosines.par_chunks(rows);
+        let cosines = self.cosines.with(block.features).par_chunks(rows);
         self.nearest
             .par_iter_mut()
             .zip(cosines)
@@ -199,80 +183,4 @@ impl Centroids {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::Rng;
-
-    use super::*;
-    use crate::random;
-
-    const FEATURES: usize = 5;
-
-    /// Rows of norm 1.
-    fn directions(rows: usize, name: &str) -> Vec<f32> {
-        let mut stream = random::stream(3, name);
-        let mut values = Vec::new();
-        for _ in 0..rows {
-            let row: [f32; FEATURES] = std::array::from_fn(|_| stream.random_range(-1.0..1.0));
-            let norm = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-            values.extend(row.iter().map(|value| value / norm));
-        }
-        values
-    }
-
-    #[test]
-    fn neighbours_are_those_of_a_full_sort_whatever_the_blocks() {
-        let (rows, queries, k) = (57, 9, 6);
-        let (set, asked) = (directions(rows, "set"), directions(queries, "asked"));
-        let labels: Vec<u32> = (0..rows as u32).map(|row| row % 4).collect();
-        for block in [1, 10, rows] {
-            let mut neighbours = Neighbours::new(asked.clone(), FEATURES, k);
-            for (features, labels) in set.chunks(block * FEATURES).zip(labels.chunks(block)) {
-                neighbours.add(Rows { features, labels });
-            }
-            let found = neighbours.finish();
-            for (query, nearest) in asked.chunks_exact(FEATURES).zip(&found.neighbours) {
-                let cosine = |row: &[f32]| row.iter().zip(query).map(|(a, b)| a * b).sum::<f32>();
-                let cosines: Vec<_> = set.chunks_exact(FEATURES).map(cosine).collect();
-                let mut expected: Vec<u64> = (0..rows as u64).collect();
-                expected.sort_by(|&a, &b| cosines[b as usize].total_cmp(&cosines[a as usize]));
-                let found: Vec<_> = nearest
-                    .found
-                    .iter()
-                    .map(|neighbour| neighbour.row)
-                    .collect();
-                assert_eq!(found, expected[..k], "blocks of {block}");
-            }
-        }
-    }
-
-    #[test]
-    fn nearer_neighbours_outweigh_more_of_them() {
-        let set = [1.0, 0.0, 0.8, 0.6, 0.8, -0.6];
-        let mut neighbours = Neighbours::new(vec![1.0, 0.0], 2, 3);
-        neighbours.add(Rows {
-            features: &set,
-            labels: &[0, 1, 1],
-        });
-        let votes = neighbours.finish();
-        // Weights 1 and twice exp(−0.2 / T): 0.057 at T = 0.07, 0.82 at T = 1.
-        let cold = votes.scores(3, DEFAULT_NEIGHBOUR_TEMPERATURE, 2);
-        assert!((cold[1] - 2.0 * (-0.2_f32 / 0.07).exp()).abs() < 1e-5);
-        assert!(cold[0] > cold[1]);
-        let warm = votes.scores(3, 1.0, 2);
-        assert!(warm[0] < warm[1]);
-        assert_eq!(votes.scores(1, 1.0, 2), [1.0, 0.0]);
-    }
-
-    #[test]
-    fn centroids_point_along_the_mean_of_their_class() {
-        let mut centroids = Centroids::new(2, 3);
-        centroids.add(Rows {
-            features: &[1.0, 0.0, 0.0, 1.0, -1.0, 0.0],
-            labels: &[0, 0, 2],
-        });
-        let half = 0.5_f32.sqrt();
-        // A class without rows is equally far from everything.
-        let logits = centroids.head().logits(&[1.0, 0.0]);
-        assert_eq!(logits, [half, 0.0, -1.0]);
-    }
-}
+mod tests;

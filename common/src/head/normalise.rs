@@ -147,6 +147,29 @@ impl Fitted {
     }
 }
 
+impl Fitted {
+    /// The head that predicts in the units of the targets, given one that was trained on
+    /// targets standardised by `self`: W′ = σ·W and b′ = σ·b + μ in its last layer.
+    /// Computed in f64, rounded once.
+    pub fn fold_outputs(&self, mut head: Head) -> Head {
+        if let (Self::Standardise { mean, deviation }, Some(last)) =
+            (self, head.layers_mut().last_mut())
+        {
+            let rows = last
+                .weight
+                .chunks_exact_mut(last.inputs)
+                .zip(&mut last.bias);
+            for ((row, bias), (mean, deviation)) in rows.zip(mean.iter().zip(deviation)) {
+                for weight in row {
+                    *weight = (f64::from(*weight) * deviation) as f32;
+                }
+                *bias = (f64::from(*bias) * deviation + mean) as f32;
+            }
+        }
+        head
+    }
+}
+
 fn fold_into(layer: &mut Linear, mean: &[f64], deviation: &[f64]) {
     let rows = layer.weight.chunks_exact_mut(layer.inputs);
     for (row, bias) in rows.zip(&mut layer.bias) {
@@ -215,6 +238,18 @@ mod tests {
             assert_eq!(rest, Fitted::None);
             for (a, b) in head.logits(&standardised).iter().zip(folded.logits(&ROWS)) {
                 assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn head_with_folded_outputs_predicts_in_the_units_of_the_targets() {
+        for kind in [HeadKind::Linear, HeadKind::Mlp { hidden: 5 }] {
+            let head = Head::random(kind, 3, 3, 1);
+            let mut found = fitted().fold_outputs(head.clone()).logits(&ROWS);
+            fitted().apply(&mut found, 3);
+            for (a, b) in head.logits(&ROWS).iter().zip(found) {
+                assert!((a - b).abs() < 1e-4, "{a} {b}");
             }
         }
     }

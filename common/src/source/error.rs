@@ -85,6 +85,30 @@ pub enum SourceError {
         problem: String,
     },
 
+    /// A row of a Parquet table is wrong.
+    #[error("table `{}`, row {row}: {problem}", .path.display())]
+    TableRow {
+        /// The table.
+        path: PathBuf,
+        /// Row number from 1.
+        row: u64,
+        /// What is wrong, and the remedy.
+        problem: String,
+    },
+
+    /// A Parquet table as a whole is wrong.
+    #[error("table `{}`: {problem}", .path.display())]
+    BadTable {
+        /// The table.
+        path: PathBuf,
+        /// What is wrong, and the remedy.
+        problem: String,
+    },
+
+    /// A table of labels is a file of an unknown kind.
+    #[error("table `{}`: expected a `.csv` or `.parquet` file", .0.display())]
+    UnknownTable(PathBuf),
+
     /// A signal came while the source was listed.
     #[error("source `{}`: listing it was {stopped}", .path.display())]
     Stopped {

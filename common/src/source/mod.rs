@@ -8,6 +8,7 @@
 //! Listing never decodes an image. A file that turns out to be unreadable
 //! becomes a reject of the run, not an error of the source.
 
+mod columns;
 mod directory;
 mod error;
 mod folder;
@@ -23,8 +24,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use columns::{Fields, Place, URI_COLUMNS, read_columns};
 pub use error::SourceError;
 pub use names::{IGNORED_FOLDERS, IMAGE_EXTENSIONS, SPLIT_NAMES, is_image};
+pub use table::class_names;
 
 use crate::interrupt::Interrupt;
 

@@ -51,7 +51,7 @@ pub(super) fn list(
     Ok(label(rows))
 }
 
-fn at(table: &Path, line: u64, problem: String) -> SourceError {
+pub(super) fn at(table: &Path, line: u64, problem: String) -> SourceError {
     SourceError::Table {
         path: table.to_owned(),
         line,
@@ -59,7 +59,7 @@ fn at(table: &Path, line: u64, problem: String) -> SourceError {
     }
 }
 
-fn failure(table: &Path, error: csv::Error) -> SourceError {
+pub(super) fn failure(table: &Path, error: csv::Error) -> SourceError {
     let line = error.position().map_or(1, csv::Position::line);
     let problem = match error.into_kind() {
         csv::ErrorKind::Io(source) => return SourceError::at(table, source),
@@ -151,7 +151,7 @@ impl Columns {
 
 /// One spelling a file: no `.` and no doubled `/`; relative where it lies below
 /// the table's folder.
-fn normalised(path: &str, root: &Path) -> String {
+pub(super) fn normalised(path: &str, root: &Path) -> String {
     let path = Path::new(path);
     let path = match path.strip_prefix(root) {
         Ok(inner) if path.is_absolute() => inner,
@@ -173,22 +173,23 @@ fn normalised(path: &str, root: &Path) -> String {
     uri
 }
 
-/// Turns label texts into indices. Whole numbers, when every label is one, are
-/// ordered as numbers; anything else as text, by bytes.
-fn label(mut rows: Vec<Row>) -> Listing {
-    let texts: BTreeSet<&str> = rows
-        .iter()
-        .map(|row| row.label.as_str())
-        .filter(|text| !text.is_empty())
-        .collect();
+/// The classes that labels name, in order. Whole numbers, when every label is one, are
+/// ordered as numbers; anything else as text, by bytes. Empty texts are no labels.
+pub fn class_names<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let texts: BTreeSet<&str> = labels.filter(|text| !text.is_empty()).collect();
     let numbers: Option<BTreeMap<u64, &str>> = texts
         .iter()
         .map(|text| Some((canonical_number(text)?, *text)))
         .collect();
-    let classes: Vec<String> = match numbers {
+    match numbers {
         Some(numbers) => numbers.into_values().map(str::to_owned).collect(),
         None => texts.into_iter().map(str::to_owned).collect(),
-    };
+    }
+}
+
+/// Turns label texts into indices.
+fn label(mut rows: Vec<Row>) -> Listing {
+    let classes = class_names(rows.iter().map(|row| row.label.as_str()));
     let labels: HashMap<&str, i32> = classes.iter().map(String::as_str).zip(0..).collect();
     for row in &mut rows {
         row.sample.label = labels

@@ -4,7 +4,7 @@
 use common::{
     engine::cpu::Isa,
     head::{
-        Head, HeadKind, Moments, Normalisation,
+        Head, HeadKind, Loss, Moments, Normalisation,
         stack::{Common, Member, Method, Seen, Stack},
     },
     random,
@@ -73,6 +73,7 @@ fn common(rows: &Rows, isa: Isa) -> Common {
     moments.add(&rows.values);
     Common {
         standardise: moments.finish(),
+        loss: Loss::CrossEntropy,
         class_weights: vec![1.0, 2.0, 0.5, 1.0, 1.0],
         seed: 7,
         isa,

@@ -10,12 +10,13 @@
 mod company;
 mod gradients;
 mod pytorch;
+mod tasks;
 
 use common::{
     engine::cpu::Isa,
     head::{
-        Fitted, Head, Normalisation,
-        stack::{Batch, Common, InMemory, Member, Method, Seen, Stack},
+        Fitted, Head, Loss, Normalisation,
+        stack::{Batch, Common, InMemory, Member, Method, Seen, Stack, Targets},
     },
 };
 
@@ -35,6 +36,7 @@ fn member(head: Head, method: Method) -> Member {
 fn stack(members: Vec<Member>, class_weights: Vec<f32>) -> Stack {
     let common = Common {
         standardise: Fitted::None,
+        loss: Loss::CrossEntropy,
         class_weights,
         seed: 1,
         isa: Isa::available()[0],
@@ -63,7 +65,7 @@ impl Rows {
                 width: self.width(),
             },
             rows: &rows,
-            labels: &self.labels[first..end],
+            targets: Targets::Classes(&self.labels[first..end]),
         })
     }
 

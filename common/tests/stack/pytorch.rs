@@ -168,12 +168,23 @@ struct EpochCase {
 }
 
 /// The numbers of `counted` in the script.
-fn counted() -> impl Iterator<Item = f32> {
+pub(crate) fn counted() -> impl Iterator<Item = f32> {
     let mut state = 12_345_u32;
     std::iter::from_fn(move || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         Some(((state >> 8) as f32 - 8_388_608.0) / 8_388_608.0)
     })
+}
+
+/// `head` with parameters of the size of `nn.Linear`'s.
+pub(crate) fn filled(mut head: Head, numbers: &mut impl Iterator<Item = f32>) -> Head {
+    for layer in head.layers_mut() {
+        let scale = 1.0 / (layer.inputs as f32).sqrt();
+        for value in layer.weight.iter_mut().chain(&mut layer.bias) {
+            *value = numbers.next().unwrap() * scale;
+        }
+    }
+    head
 }
 
 #[test]
@@ -197,13 +208,8 @@ fn a_textbook_epoch_ends_where_pytorchs_ends() {
             labels: values.chunks(golden.width).map(label).collect(),
             values,
         };
-        let mut head = Head::zeros(kind, golden.width, golden.classes);
-        for layer in head.layers_mut() {
-            let scale = 1.0 / (layer.inputs as f32).sqrt();
-            for value in layer.weight.iter_mut().chain(&mut layer.bias) {
-                *value = numbers.next().unwrap() * scale;
-            }
-        }
+        let head = Head::zeros(kind, golden.width, golden.classes);
+        let head = filled(head, &mut numbers);
         let members = vec![member(head, Method::Adam)];
         let mut stack = stack(members, vec![1.0; golden.classes]);
         for (first, expected) in (0..golden.rows).step_by(256).zip(case.losses) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use common::{
     cache::CacheReader,
-    head::{Bundle, Normalisation},
+    head::{Bundle, Head, Normalisation, TaskRecord, statistics::sigmoid},
 };
 use end_to_end::Workbench;
 
@@ -24,25 +24,36 @@ type Ranking = Vec<(String, f64)>;
 fn from_cache(bench: &Workbench) -> BTreeMap<String, Ranking> {
     let Bundle { head, record } = Bundle::load(&bench.path("run")).unwrap();
     assert_eq!(record.normalise_features, Normalisation::None);
+    let ranking = |logits: Vec<f32>| {
+        let powers = logits.into_iter();
+        let powers: Vec<f64> = powers
+            .map(|logit| (f64::from(logit) / record.temperature).exp())
+            .collect();
+        let sum: f64 = powers.iter().sum();
+        let shares = powers.iter().map(|power| power / sum);
+        let mut ranking: Ranking = record.classes.iter().cloned().zip(shares).collect();
+        ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
+        ranking
+    };
+    let outputs = outputs(bench, &head).into_iter();
+    outputs
+        .map(|(uri, logits)| (uri, ranking(logits)))
+        .collect()
+}
+
+/// What `head` gives for the features of every cached image, by uri.
+fn outputs(bench: &Workbench, head: &Head) -> BTreeMap<String, Vec<f32>> {
     let reader = CacheReader::open(&bench.path("cache")).unwrap();
-    let mut rankings = BTreeMap::new();
-    for batch in reader.batches(&record.layer).unwrap() {
+    let mut outputs = BTreeMap::new();
+    for batch in reader.batches("avgpool").unwrap() {
         let batch = batch.unwrap();
         let mut features = vec![0.0; batch.dim()];
         for row in 0..batch.rows() {
             batch.copy_row(row, &mut features);
-            let powers = head.logits(&features).into_iter();
-            let powers: Vec<f64> = powers
-                .map(|logit| (f64::from(logit) / record.temperature).exp())
-                .collect();
-            let sum: f64 = powers.iter().sum();
-            let shares = powers.iter().map(|power| power / sum);
-            let mut ranking: Ranking = record.classes.iter().cloned().zip(shares).collect();
-            ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
-            rankings.insert(batch.uri(row).to_owned(), ranking);
+            outputs.insert(batch.uri(row).to_owned(), head.logits(&features));
         }
     }
-    rankings
+    outputs
 }
 
 #[test]
@@ -136,4 +147,74 @@ fn other_weights_are_refused_with_the_differing_field() {
         ])
         .exited(4)
         .saying(&["weights", "run"]);
+}
+
+/// Writes `labels.csv`: of every cached image which class it is of and a number.
+fn label_table(bench: &Workbench) {
+    let reader = CacheReader::open(&bench.path("cache")).unwrap();
+    let mut table = String::from("uri,first,second,number\n");
+    for row in reader.plan().rows() {
+        let (first, second) = (row.label == 0, row.label <= 1);
+        let number = 100 - 10 * row.label;
+        table += &format!("{},{first},{second},{number}\n", row.uri);
+    }
+    fs::write(bench.path("labels.csv"), table).unwrap();
+}
+
+#[test]
+fn predictions_of_any_number_of_classes_and_of_numbers_are_those_on_the_cache() {
+    let bench = bench_with_cache(&[]);
+    label_table(&bench);
+    for (task, columns) in [("multi-label", "first,second"), ("regression", "number")] {
+        let table = ["--labels", "labels.csv", "--target", columns];
+        let arguments = [
+            "linear",
+            "cache",
+            "--out",
+            "run",
+            "--overwrite",
+            "--task",
+            task,
+        ];
+        bench
+            .train_head(&[&arguments[..], &table[..]].concat())
+            .exited(0);
+        let Bundle { head, record } = Bundle::load(&bench.path("run")).unwrap();
+        let expected = outputs(&bench, &head);
+        let ended = bench
+            .train_head(&["predict", "run", "images", "--json"])
+            .exited(0);
+        let predictions = json(&ended.stdout);
+        let predictions = predictions.as_array().unwrap();
+        assert_eq!(predictions.len(), expected.len());
+        for prediction in predictions {
+            let image = prediction["image"].as_str().unwrap();
+            let outputs = &expected[image.strip_prefix("images/").unwrap()];
+            let TaskRecord::MultiLabel { thresholds } = &record.task else {
+                let value = prediction["values"][0]["value"].as_f64().unwrap();
+                assert!((value - f64::from(outputs[0])).abs() < 0.05, "{image}");
+                continue;
+            };
+            let labels = prediction["labels"].as_array().unwrap();
+            let named = |class: &str| labels.iter().any(|label| label["class"] == class);
+            for ((output, threshold), class) in
+                outputs.iter().zip(thresholds).zip(["first", "second"])
+            {
+                let probability = sigmoid(*output);
+                // The features differ in the last places.
+                if (probability - threshold).abs() > 1e-4 {
+                    assert_eq!(named(class), probability >= *threshold, "{image} {class}");
+                }
+            }
+        }
+        let ended = bench
+            .train_head(&["predict", "run", "images/test"])
+            .exited(0);
+        let shown = if task == "regression" {
+            ": number "
+        } else {
+            "first "
+        };
+        assert!(ended.stdout.contains(shown), "{}", ended.stdout);
+    }
 }

@@ -6,17 +6,17 @@ use common::{
     engine::cpu::Isa,
     exit::Exit,
     head::{
-        Fitted, Head, Normalisation,
-        stack::{Batch, Common, Member, Seen, Stack},
+        Fitted, Head, Normalisation, TaskKind,
+        stack::{Common, Member, Seen, Stack},
     },
     interrupt::Interrupt,
-    random,
 };
-use rand::seq::SliceRandom;
 
-use super::{Best, Ending, Outcome, Task, class_weights, normalisation};
+use super::{
+    Best, Ending, Outcome, Task, answers::Answers, class_weights, normalisation, order::epoch_rows,
+    target_scale,
+};
 use crate::{
-    dataset::Dataset,
     failure::{Failure, OrExit},
     monitor::EpochLine,
     schedule::Schedule,
@@ -27,13 +27,15 @@ use crate::{
 const JUDGED_ROWS: usize = 256;
 
 /// Trials on their way through the epochs: tasks with the same rows, classes, batch size,
-/// epochs, class weights and seed.
+/// epochs, loss, class weights, sampling and seed.
 pub(crate) struct Training<'a> {
     trials: Vec<Task<'a>>,
     outcomes: Vec<Outcome>,
     running: Vec<bool>,
     stack: Stack,
     standardise: Fitted,
+    /// Of a regression's targets; the heads that are kept predict in their units.
+    target_scale: Fitted,
     keep: Keep,
     epoch: u32,
 }
@@ -64,6 +66,7 @@ impl<'a> Training<'a> {
         let standardise = standardise.map_or(Fitted::None, normalisation);
         let shared = Common {
             standardise: standardise.clone(),
+            loss: first.settings.loss,
             class_weights: class_weights(first),
             seed: first.settings.seed,
             isa: Isa::from_environment().or_exit(Exit::Device)?,
@@ -72,12 +75,14 @@ impl<'a> Training<'a> {
             best: None,
             epochs: 0,
             ending: Ending::Epochs,
+            lines: Vec::new(),
         };
         Ok(Self {
             outcomes: trials.iter().map(|_| unfinished()).collect(),
             running: vec![true; trials.len()],
             stack: Stack::new(shared, trials.iter().map(member).collect()),
             standardise,
+            target_scale: target_scale(first),
             trials,
             keep: Keep::Best,
             epoch: 0,
@@ -165,11 +170,12 @@ impl<'a> Training<'a> {
         if line.best {
             outcome.best = Some(Best {
                 epoch: self.epoch,
-                head,
+                head: self.target_scale.fold_outputs(head),
                 fitted: settings.normalise.fitted(&self.standardise),
                 validation_loss: line.val_loss,
             });
         }
+        outcome.lines.push(line.clone());
         lines.push((trial, line));
         let waited = outcome.epochs_without_improvement();
         if self.epoch >= settings.epochs {
@@ -191,14 +197,11 @@ impl<'a> Training<'a> {
     /// signal.
     fn see(&mut self, stop: &Interrupt) -> Option<Epoch> {
         let Task {
-            dataset,
             partition,
             settings,
             ..
         } = self.trials[0];
-        let mut order = partition.train.clone();
-        let name = format!("train/order/{}", self.epoch);
-        order.shuffle(&mut random::stream(settings.seed, &name));
+        let order = epoch_rows(&self.trials[0], self.epoch);
         let steps = order.len().div_ceil(settings.batch_size) as u64;
         let schedules: Vec<_> = self
             .trials
@@ -210,13 +213,13 @@ impl<'a> Training<'a> {
             validation: vec![Seen::default(); self.trials.len()],
             learning_rates: vec![0.0; self.trials.len()],
         };
-        let mut labels = Vec::new();
+        let mut answers = Answers::default();
         let batches = order.chunks(settings.batch_size);
         for (step, rows) in (u64::from(self.epoch - 1) * steps..).zip(batches) {
             for (rate, schedule) in epoch.learning_rates.iter_mut().zip(&schedules) {
                 *rate = schedule.rate(step);
             }
-            let batch = batch(dataset, rows, &mut labels);
+            let batch = answers.batch(&self.trials[0], &self.target_scale, rows);
             add(
                 &mut epoch.training,
                 self.stack.step(batch, &epoch.learning_rates),
@@ -229,7 +232,7 @@ impl<'a> Training<'a> {
             .validation
             .chunks(settings.batch_size.max(JUDGED_ROWS))
         {
-            let batch = batch(dataset, rows, &mut labels);
+            let batch = answers.batch(&self.trials[0], &self.target_scale, rows);
             add(&mut epoch.validation, self.stack.judge(batch));
             if stop.received().is_some() {
                 return None;
@@ -242,7 +245,14 @@ impl<'a> Training<'a> {
 impl Epoch {
     fn line(&self, task: &Task, (trial, epoch, elapsed_ms): (usize, u32, f64)) -> EpochLine {
         let (training, validation) = (self.training[trial], self.validation[trial]);
-        let share = |seen: Seen, rows: &[u32]| seen.correct as f64 / rows.len() as f64;
+        let share = |seen: Seen, rows: &[u32]| {
+            let answers = match task.settings.loss.task() {
+                TaskKind::SingleLabel => rows.len(),
+                TaskKind::MultiLabel => rows.len() * task.classes,
+                TaskKind::Regression => return None,
+            };
+            Some(seen.correct as f64 / answers as f64)
+        };
         EpochLine {
             epoch,
             train_loss: training.loss.mean(),
@@ -253,15 +263,6 @@ impl Epoch {
             elapsed_ms,
             best: false,
         }
-    }
-}
-
-fn batch<'a>(dataset: &'a Dataset, rows: &'a [u32], labels: &'a mut Vec<u32>) -> Batch<'a> {
-    dataset.gather_labels(rows, labels);
-    Batch {
-        features: &dataset.features,
-        rows,
-        labels,
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Settings, check};
 use crate::{
-    cli::{SolverArg, TrainArgs},
+    cli::{SolverArg, TaskArg, TrainArgs},
     failure::Failure,
     plan,
     schedule::Decay,
@@ -70,8 +70,31 @@ impl ConvexSolver {
             let message = "--solver: lbfgs and ridge find linear heads only (use `train-head linear`, or adam, adamw or sgd)";
             return Err(Failure::new(Exit::Usage, message));
         }
+        if args.task.task != TaskArg::SingleLabel {
+            let message = "--solver: lbfgs and ridge find heads of one label only (use adam, adamw or sgd with this --task)";
+            return Err(Failure::new(Exit::Usage, message));
+        }
         solver.refuse_options_of_steps(args)?;
         Ok(Some(solver))
+    }
+
+    /// The values of the path, ascending.
+    pub(crate) fn values(&self) -> &[f64] {
+        match self {
+            Self::Lbfgs { c, .. } => c,
+            Self::Ridge { lambda } => lambda,
+        }
+    }
+
+    /// The same with other values.
+    pub(crate) fn along(&self, values: Vec<f64>) -> Self {
+        match self {
+            Self::Lbfgs { tolerance, .. } => Self::Lbfgs {
+                c: values,
+                tolerance: *tolerance,
+            },
+            Self::Ridge { .. } => Self::Ridge { lambda: values },
+        }
     }
 
     /// What the values of the path are called.
@@ -99,6 +122,7 @@ impl ConvexSolver {
             ("--warmup-epochs", step.warmup_epochs != 0),
             ("--dropout", model.dropout != 0.0),
             ("--label-smoothing", model.label_smoothing != 0.0),
+            ("--sampling", model.sampling != plan::Sampling::Shuffle),
             ("--class-weights", ridge && weighted),
         ];
         match given.into_iter().find(|(_, given)| *given) {
@@ -141,7 +165,7 @@ fn path(option: &str, given: Option<&[f64]>, default: &[f64]) -> Result<Vec<f64>
     Ok(values)
 }
 
-fn positive(option: &str, value: f64) -> Result<f64, Failure> {
+pub(super) fn positive(option: &str, value: f64) -> Result<f64, Failure> {
     let holds = value > 0.0 && value.is_finite();
     check(option, value, holds, "a positive number").map(|()| value)
 }

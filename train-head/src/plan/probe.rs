@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use common::head::Normalisation;
 
-use super::{Reporting, Settings, check, reporting};
-use crate::{cli::ProbeArgs, failure::Failure};
+use super::{Reporting, Settings, check, memory, reporting};
+use crate::{cli::ProbeArgs, failure::Failure, features::Allowance};
 
 #[derive(Debug)]
 pub(crate) struct ProbePlan {
@@ -16,6 +16,7 @@ pub(crate) struct ProbePlan {
     pub(crate) temperature: f64,
     /// Of the split and of the linear head.
     pub(crate) settings: Settings,
+    pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
@@ -39,6 +40,7 @@ pub(super) fn plan(args: ProbeArgs) -> Result<ProbePlan, Failure> {
         neighbours: args.neighbours,
         temperature,
         settings,
+        memory: memory::allowance(args.memory),
         report: reporting(args.report),
     })
 }

@@ -2,13 +2,14 @@
 
 use common::{
     exit::Exit,
-    head::{Normalisation, stack::Method},
+    head::{Loss, Normalisation, stack::Method},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     DEFAULT_ADAM_RATE, DEFAULT_ADAMW_DECAY, DEFAULT_BATCH_SIZE, DEFAULT_EPOCHS, DEFAULT_MOMENTUM,
     DEFAULT_PATIENCE, DEFAULT_SEED, DEFAULT_SGD_RATE, DEFAULT_VAL_FRACTION, check, single,
+    task::check_options,
 };
 use crate::{
     cli::{ClassWeightsArg, ModelArgs, NormaliseArg, SolverArg, StepArgs},
@@ -32,8 +33,12 @@ pub(crate) struct Settings {
     pub(crate) dropout: f32,
     pub(crate) label_smoothing: f32,
     pub(crate) class_weights: ClassWeights,
+    pub(crate) sampling: Sampling,
     pub(crate) val_fraction: f64,
     pub(crate) seed: u64,
+    /// What is minimised, and with it the task.
+    #[serde(default, skip_serializing_if = "Loss::is_cross_entropy")]
+    pub(crate) loss: Loss,
 }
 
 impl Default for Settings {
@@ -52,8 +57,10 @@ impl Default for Settings {
             dropout: 0.0,
             label_smoothing: 0.0,
             class_weights: ClassWeights::None,
+            sampling: Sampling::Shuffle,
             val_fraction: DEFAULT_VAL_FRACTION,
             seed: DEFAULT_SEED,
+            loss: Loss::CrossEntropy,
         }
     }
 }
@@ -65,7 +72,21 @@ pub(crate) enum ClassWeights {
     Balanced,
 }
 
-pub(super) fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, Failure> {
+/// Which rows an epoch sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sampling {
+    /// Every training row once
+    Shuffle,
+    /// As many rows, drawn with replacement so that all classes are equally likely
+    Balanced,
+}
+
+pub(super) fn settings(
+    loss: Loss,
+    step: &StepArgs,
+    model: &ModelArgs,
+) -> Result<Settings, Failure> {
     let optimizer = method(step)?;
     let (default_rate, default_decay) = optimizer_defaults(optimizer);
     let settings = Settings {
@@ -88,8 +109,10 @@ pub(super) fn settings(step: &StepArgs, model: &ModelArgs) -> Result<Settings, F
         dropout: single("--dropout", model.dropout)?,
         label_smoothing: single("--label-smoothing", model.label_smoothing)?,
         class_weights: model.class_weights.into(),
+        sampling: model.sampling,
         val_fraction: model.val_fraction,
         seed: step.seed,
+        loss,
     };
     settings.check().map(|()| settings)
 }
@@ -134,6 +157,14 @@ impl Settings {
             let holds = (0.0..1.0).contains(&share);
             check(option, share, holds, "0 or more, below 1")?;
         }
+        let shuffled = self.sampling == Sampling::Shuffle;
+        let unweighted = self.class_weights == ClassWeights::None;
+        let expected = "shuffle beside balanced class weights";
+        check("--sampling", "balanced", shuffled || unweighted, expected)?;
+        let expected = "shuffle where a row has no single class";
+        let labelled = self.loss.is_cross_entropy();
+        check("--sampling", "balanced", shuffled || labelled, expected)?;
+        check_options(self.loss, self.label_smoothing, self.class_weights)?;
         let fraction = self.val_fraction;
         let inside = fraction > 0.0 && fraction < 1.0;
         check("--val-fraction", fraction, inside, "between 0 and 1")

@@ -2,12 +2,19 @@
 
 use std::path::PathBuf;
 
-use common::exit::Exit;
+use common::{
+    exit::Exit,
+    head::{Loss, TaskKind},
+};
 
-use super::{Existing, Reporting, Settings, check, existing, reporting};
+use super::{
+    Existing, Reporting, Settings, check, convex::positive, existing, memory, reporting, task,
+};
 use crate::{
     cli::{SearchArgs, SweepArgs, SweepTrainingArgs},
     failure::Failure,
+    features::Allowance,
+    labels::LabelTable,
     sweep::{Objective, Search},
 };
 
@@ -33,6 +40,8 @@ pub(crate) struct SweepPlan {
     pub(crate) caches: Vec<PathBuf>,
     /// None: the obvious one; several are searched.
     pub(crate) layers: Vec<String>,
+    /// `None`: the labels of the caches.
+    pub(crate) labels: Option<LabelTable>,
     pub(crate) out: PathBuf,
     /// `Refuse`: a sweep that is there goes on.
     pub(crate) existing: Existing,
@@ -48,8 +57,11 @@ pub(crate) struct SweepPlan {
     /// 0 or 1: the validation split.
     pub(crate) folds: usize,
     pub(crate) refit: Refit,
+    /// Of lbfgs.
+    pub(crate) tolerance: f64,
     /// What the space does not say.
     pub(crate) base: Settings,
+    pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
@@ -69,15 +81,17 @@ pub(super) fn plan(args: SweepArgs) -> Result<SweepPlan, Failure> {
         caches.iter().map(|cache| cache.to_string_lossy()),
     )?;
     repeated("--layer", args.layers.iter())?;
+    let (loss, labels) = task::task(args.task)?;
     Ok(SweepPlan {
         caches,
         layers: args.layers,
+        labels,
         out: args.out.unwrap_or_default(),
         existing: existing(args.overwrite),
         search: search.search,
         trials: search.trials,
         space: search.space,
-        objective: search.objective,
+        objective: objective(search.objective, loss.task())?,
         round: search.round,
         survivors: search.survivors,
         seeds: search.seeds,
@@ -87,7 +101,9 @@ pub(super) fn plan(args: SweepArgs) -> Result<SweepPlan, Failure> {
         } else {
             Refit::No
         },
-        base: base(&args.training)?,
+        tolerance: positive("--tolerance", args.training.tolerance)?,
+        base: base(loss, &args.training)?,
+        memory: memory::allowance(args.memory),
         report: reporting(args.report),
     })
 }
@@ -141,15 +157,30 @@ fn repeated<T: PartialEq + std::fmt::Display>(
     }
 }
 
-fn base(args: &SweepTrainingArgs) -> Result<Settings, Failure> {
+/// What trials are compared by.
+fn objective(asked: Option<Objective>, task: TaskKind) -> Result<Objective, Failure> {
+    match (asked, task) {
+        (Some(Objective::Accuracy), TaskKind::Regression) => Err(Failure::new(
+            Exit::Usage,
+            "--objective: regression has no accuracy (use loss)",
+        )),
+        (Some(objective), _) => Ok(objective),
+        (None, TaskKind::SingleLabel) => Ok(Objective::Accuracy),
+        (None, TaskKind::MultiLabel | TaskKind::Regression) => Ok(Objective::Loss),
+    }
+}
+
+fn base(loss: Loss, args: &SweepTrainingArgs) -> Result<Settings, Failure> {
     let settings = Settings {
         epochs: args.epochs,
         patience: (args.patience > 0).then_some(args.patience),
         schedule: args.schedule,
         warmup_epochs: args.warmup_epochs,
         class_weights: args.class_weights.into(),
+        sampling: args.sampling,
         val_fraction: args.val_fraction,
         seed: args.seed,
+        loss,
         ..Settings::default()
     };
     settings.check().map(|()| settings)

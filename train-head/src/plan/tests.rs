@@ -42,6 +42,8 @@ fn values_out_of_range_name_the_option() {
         ("--label-smoothing 1.5", "--label-smoothing"),
         ("--val-fraction 1", "--val-fraction"),
         ("--warmup-epochs 100", "--warmup-epochs"),
+        ("--sampling balanced --class-weights balanced", "--sampling"),
+        ("--sampling balanced --solver lbfgs", "--sampling"),
         ("--momentum 0.9", "--momentum"),
         ("--nesterov", "--nesterov"),
         ("--optimizer sgd --momentum 0 --nesterov", "--nesterov"),

@@ -1,9 +1,9 @@
-//! From image files to their most probable classes.
+//! From image files to their most probable classes, or to numbers.
 
 use std::path::PathBuf;
 
 use common::{
-    head::{Bundle, top_classes},
+    head::{Bundle, TaskRecord, statistics::sigmoid, top_classes},
     source::read_regular_file,
 };
 use serde::Serialize;
@@ -15,11 +15,30 @@ use crate::{failure::Failure, head_input::preparation};
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Prediction {
     pub(super) image: String,
-    /// Best first; empty where there is an error.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) top: Vec<Guess>,
+    /// `None` where there is an error.
+    #[serde(flatten)]
+    pub(super) answer: Option<Answer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+}
+
+/// What a head says of an image.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Answer {
+    /// Of one label: the most probable classes, best first.
+    Top(Vec<Guess>),
+    /// Of any number: the classes that reach their threshold, best first; maybe none.
+    Labels(Vec<Guess>),
+    /// Of a regression.
+    Values(Vec<Value>),
+}
+
+/// A predicted number, in the unit that it was trained in.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Value {
+    pub(super) target: String,
+    pub(super) value: f32,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -60,7 +79,7 @@ impl<'a, B: Backbone> Classifier<'a, B> {
             }
             predictions.push(Prediction {
                 image: image.to_string_lossy().into_owned(),
-                top: Vec::new(),
+                answer: None,
                 error: added.err(),
             });
         }
@@ -68,8 +87,8 @@ impl<'a, B: Backbone> Classifier<'a, B> {
         let rows = features.chunks_exact(self.bundle.record.features);
         for (index, features) in waiting.into_iter().zip(rows) {
             let prediction = &mut predictions[index];
-            match self.guesses(features) {
-                Some(guesses) => prediction.top = guesses,
+            match self.answer(features) {
+                Some(answer) => prediction.answer = Some(answer),
                 None => prediction.error = Some("its features are NaN or infinite".to_owned()),
             }
         }
@@ -77,7 +96,7 @@ impl<'a, B: Backbone> Classifier<'a, B> {
     }
 
     /// `None` for features that are not finite.
-    fn guesses(&self, features: &[f32]) -> Option<Vec<Guess>> {
+    fn answer(&self, features: &[f32]) -> Option<Answer> {
         if !features.iter().all(|value| value.is_finite()) {
             return None;
         }
@@ -85,7 +104,35 @@ impl<'a, B: Backbone> Classifier<'a, B> {
         let mut features = features.to_vec();
         let width = features.len();
         preparation(record).apply(&mut features, width);
-        let logits = head.logits(&features);
+        let outputs = head.logits(&features);
+        Some(match &record.task {
+            TaskRecord::SingleLabel => Answer::Top(self.guesses(&outputs)),
+            TaskRecord::MultiLabel { thresholds } => {
+                Answer::Labels(self.labels(&outputs, thresholds))
+            }
+            TaskRecord::Regression => {
+                let values = record.classes.iter().zip(outputs);
+                let value = |(target, value): (&String, f32)| Value {
+                    target: target.clone(),
+                    value,
+                };
+                Answer::Values(values.map(value).collect())
+            }
+        })
+    }
+
+    fn labels(&self, logits: &[f32], thresholds: &[f64]) -> Vec<Guess> {
+        let order = top_classes(logits, logits.len()).into_iter();
+        let reached = order.filter(|&class| sigmoid(logits[class]) >= thresholds[class]);
+        let guess = |class: usize| Guess {
+            class: self.bundle.record.classes[class].clone(),
+            probability: sigmoid(logits[class]) as f32,
+        };
+        reached.map(guess).collect()
+    }
+
+    fn guesses(&self, logits: &[f32]) -> Vec<Guess> {
+        let record = &self.bundle.record;
         let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let scale = (1.0 / record.temperature) as f32;
         let powers: Vec<f32> = logits
@@ -93,11 +140,11 @@ impl<'a, B: Backbone> Classifier<'a, B> {
             .map(|z| ((z - maximum) * scale).exp())
             .collect();
         let partition: f32 = powers.iter().sum();
-        let classes = top_classes(&logits, self.top).into_iter();
+        let classes = top_classes(logits, self.top).into_iter();
         let guesses = classes.map(|class| Guess {
             class: record.classes[class].clone(),
             probability: powers[class] / partition,
         });
-        Some(guesses.collect())
+        guesses.collect()
     }
 }

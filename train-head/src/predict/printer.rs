@@ -2,8 +2,8 @@
 
 use common::output::{self, OutputError, Reader};
 
-use super::classifier::Prediction;
-use crate::plan::ResultFormat;
+use super::classifier::{Answer, Prediction};
+use crate::{plan::ResultFormat, report::significant};
 
 /// Prints predictions a batch at a time. The pieces make one text, or one JSON
 /// array.
@@ -68,15 +68,19 @@ impl Printer {
 
 /// An image that could not be classified has a warning instead.
 fn line(prediction: &Prediction) -> String {
-    if prediction.error.is_some() {
-        return String::new();
-    }
-    let guesses: Vec<_> = prediction
-        .top
-        .iter()
-        .map(|guess| format!("{} {:.1}%", guess.class, guess.probability * 100.0))
-        .collect();
-    format!("{}: {}\n", prediction.image, guesses.join(", "))
+    let answers: Vec<String> = match &prediction.answer {
+        None => return String::new(),
+        Some(Answer::Labels(labels)) if labels.is_empty() => vec!["no class".to_owned()],
+        Some(Answer::Top(guesses) | Answer::Labels(guesses)) => guesses
+            .iter()
+            .map(|guess| format!("{} {:.1}%", guess.class, guess.probability * 100.0))
+            .collect(),
+        Some(Answer::Values(values)) => values
+            .iter()
+            .map(|one| format!("{} {}", one.target, significant(f64::from(one.value))))
+            .collect(),
+    };
+    format!("{}: {}\n", prediction.image, answers.join(", "))
 }
 
 #[cfg(test)]
@@ -87,14 +91,14 @@ mod tests {
     fn pieces_make_the_array_that_serde_would() {
         let prediction = |image: &str| Prediction {
             image: image.to_owned(),
-            top: vec![Guess {
+            answer: Some(Answer::Top(vec![Guess {
                 class: "a\nb".to_owned(),
                 probability: 0.25,
-            }],
+            }])),
             error: None,
         };
         let bad = Prediction {
-            top: Vec::new(),
+            answer: None,
             error: Some("bad".to_owned()),
             ..prediction("bad.jpg")
         };

@@ -1,9 +1,13 @@
 use std::fs;
 
 use common::{head::Head, progress::Verbosity};
-use serde_json::{Value, json};
+use serde_json::{Value as Json, json};
 
-use super::{backbone::Backbone, *};
+use super::{
+    backbone::Backbone,
+    classifier::{Answer, Guess, Value},
+    *,
+};
 
 /// Takes images of two ASCII digits, which are their features.
 struct Digits(Vec<f32>);
@@ -42,7 +46,7 @@ fn bundle() -> Bundle {
         "format_version": 1, "program_version": "0", "head": {"head": "linear"},
         "classes": ["left", "right"], "features": 2, "layer": "avgpool",
         "normalise_features": "none", "fingerprint": identity.fingerprint(),
-        "identity": identity, "plan_sha256": "", "settings": Value::Null,
+        "identity": identity, "plan_sha256": "", "settings": Json::Null,
         "training": {"epochs": 1, "best_epoch": 1, "ended_by": "epochs", "train": split.clone(),
             "validation": split, "unlabelled_rows": 0},
         "head_sha256": "",
@@ -87,15 +91,58 @@ fn bad_image_is_skipped_and_the_others_keep_their_places() {
     predictions.extend(classifier.classify(&found[2..]).unwrap());
     let classes: Vec<_> = predictions
         .iter()
-        .map(|p| p.top.first().map(|guess| guess.class.as_str()))
+        .map(|prediction| match &prediction.answer {
+            Some(Answer::Top(guesses)) => Some(guesses[0].class.as_str()),
+            _ => None,
+        })
         .collect();
     assert_eq!(
         classes,
         [Some("right"), None, Some("left"), Some("right"), None]
     );
     assert!(predictions[1].error.is_some() && predictions[4].error.is_some());
-    let probability = predictions[2].top[0].probability;
+    let Some(Answer::Top(guesses)) = &predictions[2].answer else {
+        panic!("classes");
+    };
+    let probability = guesses[0].probability;
     assert!((probability - 1.0 / (1.0 + (-5.0_f32).exp())).abs() < 1e-6);
+}
+
+/// What the head of [`bundle`] with another task says of the digits 1 and 3.
+fn answer(task: Json) -> Answer {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("1.png");
+    fs::write(&path, "13").unwrap();
+    let mut bundle = bundle();
+    bundle.record.task = serde_json::from_value(task).unwrap();
+    let mut classifier = Classifier::new(&bundle, Digits(Vec::new()), 1);
+    let mut predictions = classifier.classify(&[path]).unwrap();
+    predictions.remove(0).answer.unwrap()
+}
+
+#[test]
+fn classes_are_predicted_from_their_thresholds_on_and_numbers_as_they_are() {
+    let sigmoid = |x: f64| (1.0 / (1.0 + (-x).exp())) as f32;
+    let guess = |class: &str, logit| Guess {
+        class: class.to_owned(),
+        probability: sigmoid(logit),
+    };
+    for (thresholds, expected) in [
+        ([0.5, 0.5], vec![guess("right", 3.0), guess("left", 1.0)]),
+        ([0.5, 0.96], vec![guess("left", 1.0)]),
+        ([0.8, 0.96], vec![]),
+    ] {
+        let found = answer(json!({"kind": "multi-label", "thresholds": thresholds}));
+        assert_eq!(found, Answer::Labels(expected));
+    }
+    let value = |target: &str, value| Value {
+        target: target.to_owned(),
+        value,
+    };
+    assert_eq!(
+        answer(json!({"kind": "regression"})),
+        Answer::Values(vec![value("left", 1.0), value("right", 3.0)])
+    );
 }
 
 #[test]

@@ -10,10 +10,10 @@ use common::head::{
 use crate::eval::Evaluation;
 
 /// Most classes of which the whole confusion matrix and every class is printed.
-const FULL_MATRIX_CLASSES: usize = 12;
+pub(super) const FULL_MATRIX_CLASSES: usize = 12;
 
 /// Pairs, and classes, printed where there are more.
-const CONFUSED_PAIRS: usize = 10;
+pub(super) const CONFUSED_PAIRS: usize = 10;
 
 /// All tables.
 pub(crate) fn evaluation(evaluation: &Evaluation) -> String {
@@ -61,12 +61,7 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> String {
         before.brier,
         before.ece
     );
-    if let Some(reads @ 1..) = evaluation.earlier_test_reads {
-        let _ = writeln!(
-            text,
-            "this run has read this test split before (readings: {reads}): a head chosen on it looks better than it is"
-        );
-    }
+    reads_note(&mut text, evaluation.earlier_test_reads);
     class_table(&mut text, &evaluation.per_class, classes);
     if classes.len() <= FULL_MATRIX_CLASSES {
         matrix(&mut text, metrics, classes);
@@ -76,13 +71,23 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> String {
     text
 }
 
+/// A head that is chosen on the test split looks better than it is.
+pub(super) fn reads_note(text: &mut String, earlier: Option<u64>) {
+    if let Some(reads @ 1..) = earlier {
+        let _ = writeln!(
+            text,
+            "this run has read this test split before (readings: {reads}): a head chosen on it looks better than it is"
+        );
+    }
+}
+
 fn range(interval: Option<Interval>, show: impl Fn(f64) -> String) -> String {
     interval.map_or_else(String::new, |interval| {
         format!(" [{}, {}]", show(interval.low), show(interval.high))
     })
 }
 
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     format!("{value:.4}")
 }
 
@@ -121,7 +126,7 @@ fn class_table(text: &mut String, figures: &[ClassFigures], classes: &[String]) 
     }
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
 }
 

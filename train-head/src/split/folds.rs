@@ -38,7 +38,7 @@ pub(crate) fn folds(
             let (mut validation, train): (Vec<u32>, Vec<u32>) =
                 all.iter().partition(|&&row| fold_of[row as usize] == fold);
             validation.retain(|&row| draw.rows[row as usize].view == 0);
-            check(draw.labels, classes, (&train, &validation))
+            check(draw, classes, (&train, &validation))
                 .map_err(|failure| failure.within(&format!("fold {} of {count}", fold + 1)))?;
             Ok(Partition {
                 notes: class_notes(draw, classes, (&train, &validation)),

@@ -13,6 +13,7 @@ fn rows(digests: &[u64]) -> Vec<RowInfo> {
 fn draw<'a>(labels: &'a [u32], rows: &'a [RowInfo]) -> Draw<'a> {
     Draw {
         labels,
+        targets: None,
         rows,
         group: Box::new(|_| None),
         fraction: 0.25,

@@ -1,9 +1,9 @@
 //! A point of the space as a training takes it.
 
-use common::head::{HeadKind, Normalisation, logistic::DEFAULT_TOLERANCE, stack::Method};
+use common::head::{HeadKind, Normalisation, stack::Method};
 
 use super::{
-    name::{LBFGS, Name},
+    name::{LBFGS, Name, RIDGE},
     source,
     space::{Point, Space, Value},
 };
@@ -12,14 +12,17 @@ use crate::plan::{ConvexSolver, DEFAULT_MOMENTUM, Settings, SweepPlan, optimizer
 /// C where a space that has lbfgs does not say, as scikit-learn's.
 pub(crate) const DEFAULT_C: f64 = 1.0;
 
+/// λ where a space that has ridge does not say, as scikit-learn's.
+pub(crate) const DEFAULT_LAMBDA: f64 = 1.0;
+
 /// A point as a training takes it.
 #[derive(Clone)]
 pub(crate) struct Candidate {
     pub(crate) point: Point,
     pub(crate) head: HeadKind,
     pub(crate) settings: Settings,
-    /// C of logistic regression, which takes the place of steps.
-    pub(crate) c: Option<f64>,
+    /// Takes the place of steps; its path is a single point.
+    pub(crate) convex: Option<ConvexSolver>,
     /// Which of the sweep's sources its features come from.
     pub(crate) source: usize,
 }
@@ -58,7 +61,16 @@ impl Candidate {
         if let Some(rows) = number(Name::BatchSize) {
             settings.batch_size = rows as usize;
         }
-        let is_logistic = word(Name::Solver) == Some(LBFGS);
+        let convex = match word(Name::Solver) {
+            Some(LBFGS) => Some(ConvexSolver::Lbfgs {
+                c: vec![number(Name::C).unwrap_or(DEFAULT_C)],
+                tolerance: plan.tolerance,
+            }),
+            Some(RIDGE) => Some(ConvexSolver::Ridge {
+                lambda: vec![number(Name::Lambda).unwrap_or(DEFAULT_LAMBDA)],
+            }),
+            _ => None,
+        };
         Self {
             head: match number(Name::Hidden) {
                 Some(hidden) if hidden > 0.0 => HeadKind::Mlp {
@@ -66,25 +78,19 @@ impl Candidate {
                 },
                 _ => HeadKind::Linear,
             },
-            c: is_logistic.then(|| number(Name::C).unwrap_or(DEFAULT_C)),
+            convex,
             source: source::chosen(space, &point, plan),
             settings,
             point,
         }
     }
 
-    /// The convex solver that takes the place of steps.
-    pub(super) fn convex(&self) -> Option<ConvexSolver> {
-        let c = self.c?;
-        Some(ConvexSolver::Lbfgs {
-            c: vec![c],
-            tolerance: DEFAULT_TOLERANCE,
-        })
-    }
-
-    /// Whether one path over C finds both.
+    /// Whether one path over C, or over λ, finds both.
     pub(super) fn shares_path(&self, other: &Self) -> bool {
-        let key = |candidate: &Self| (candidate.source, candidate.settings.normalise);
-        self.c.is_some() && other.c.is_some() && key(self) == key(other)
+        let key = |candidate: &Self| {
+            let parameter = candidate.convex.as_ref().map(ConvexSolver::parameter);
+            (parameter, candidate.source, candidate.settings.normalise)
+        };
+        self.convex.is_some() && key(self) == key(other)
     }
 }

@@ -15,8 +15,9 @@ use crate::failure::{Failure, OrExit};
 pub(crate) const DEFAULT_SPACE: &str = r#"# What `train-head sweep` searches. For every name either a range,
 #     { low = 1e-4, high = 3e-2, scale = "log" }   (or "linear"; a grid takes `points` of it, 5 unless given)
 # or a list of choices, or one value that all trials share. A name that is left out has the default of
-# `train-head linear`. Solvers are adam, adamw, sgd, and lbfgs: logistic regression, which has `c` and `normalise`
-# and no other of the names. Learning rates of sgd are about 100 times those of adam: search it on its own.
+# `train-head linear`. Solvers are adam, adamw, sgd, and two that have `normalise` and one more of the names: lbfgs, logistic
+# regression, has `c`; ridge, ridge classification, has `lambda` = { low = 1e-6, high = 1e6, scale = "log" }. Losses of ridge
+# are those at the temperature that fits best. Learning rates of sgd are about 100 times those of adam: search it on its own.
 solver = ["adamw", "lbfgs"]
 learning_rate = { low = 1e-4, high = 3e-2, scale = "log" }
 batch_size = [128, 512]
@@ -222,10 +223,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn default_space_is_valid_and_has_every_name() {
-        let space = parse(DEFAULT_SPACE).unwrap();
-        let names: Vec<Name> = space.0.iter().map(|dimension| dimension.name).collect();
-        assert_eq!(names, Name::IN_FILES);
+    fn default_space_is_valid_and_has_every_name_but_those_of_solvers_it_leaves_out() {
+        let names = |text: &str| -> Vec<Name> {
+            let space = parse(text).unwrap();
+            space.0.iter().map(|dimension| dimension.name).collect()
+        };
+        let mut expected = Name::IN_FILES.to_vec();
+        expected.retain(|name| *name != Name::Lambda);
+        assert_eq!(names(DEFAULT_SPACE), expected);
+        let with_ridge = DEFAULT_SPACE.replace("\"lbfgs\"]", "\"lbfgs\", \"ridge\"]")
+            + "lambda = { low = 1e-6, high = 1e6, scale = \"log\" }\n";
+        assert_eq!(names(&with_ridge), Name::IN_FILES);
     }
 
     #[test]
@@ -249,11 +257,16 @@ mod tests {
             ("learning_rate = nan", "out of range"),
             ("learning_rate = 1e300", "out of range"),
             ("hidden = [10.5]", "whole numbers from 0"),
-            ("solver = \"lion\"", "none of adam, adamw, sgd, lbfgs"),
+            (
+                "solver = \"lion\"",
+                "none of adam, adamw, sgd, lbfgs, ridge",
+            ),
             ("solver = { low = 1, high = 2 }", "words have no range"),
             ("learning_rate = 1e-60", "out of range"),
             ("c = 1.0", "`c`: none of the solvers has it (adam;"),
             ("solver = \"lbfgs\"\ndropout = 0.1", "`dropout`: none"),
+            ("solver = \"lbfgs\"\nlambda = 0.1", "`lambda`: none"),
+            ("solver = \"ridge\"\nlambda = 0", "above 0"),
             ("dropout = 0.1\ndropout = ", "line 2"),
         ] {
             let problem = parse(text).unwrap_err();

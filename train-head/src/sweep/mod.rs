@@ -25,6 +25,7 @@ mod search;
 mod source;
 mod space;
 mod table;
+mod tasks;
 mod tpe;
 mod trial;
 mod winner;
@@ -39,6 +40,7 @@ pub(crate) use trial::Objective;
 
 use self::{
     candidate::Candidate,
+    name::RIDGE,
     progress::Progress,
     record::{FORMAT_VERSION, SweepRecord},
     round::{Ground, Replicate, Round},
@@ -50,7 +52,7 @@ use self::{
 };
 use crate::{
     failure::{Failure, OrExit},
-    plan::{Existing, Refit, SweepPlan},
+    plan::{ClassWeights, Existing, Refit, SweepPlan},
 };
 
 /// Everything that a sweep's rounds have in common.
@@ -67,13 +69,23 @@ struct Sweep<'a> {
 pub(crate) fn run(plan: &SweepPlan) -> Result<Exit, Failure> {
     let start = Instant::now();
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
+    let task = plan.base.loss.task();
     let mut space = match &plan.space {
-        Some(path) => file::read(path)?,
+        Some(path) => {
+            let space = file::read(path)?;
+            tasks::check(&space, task, path).map(|()| space)?
+        }
         None => {
-            file::parse(DEFAULT_SPACE).map_err(|problem| Failure::new(Exit::Failure, problem))?
+            let space = file::parse(DEFAULT_SPACE);
+            let space = space.map_err(|problem| Failure::new(Exit::Failure, problem))?;
+            tasks::fitted(space, task)
         }
     };
     space.0.extend(source::dimensions(plan));
+    if plan.base.class_weights != ClassWeights::None && space.solvers().contains(&RIDGE) {
+        let message = "--class-weights: ridge, one of the space's solvers, has no use for it (leave one of them out)";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let total = total_trials(plan, &space)?;
     let sources = source::open(plan, &stop)?;
     let replicates = replicates::replicates(plan, &sources[0])?;
@@ -94,10 +106,13 @@ pub(crate) fn run(plan: &SweepPlan) -> Result<Exit, Failure> {
         replicates: &replicates,
         total,
     };
-    let mut progress = Progress::new(plan.report.verbosity);
+    let size = (total, plan.base.epochs);
+    let mut progress = Progress::new(size, plan.objective, plan.report.verbosity);
     progress.begin(&sweep);
     let mut trials = table::read(&plan.out, &sweep.space).or_exit(Exit::Input)?;
-    if let Some(exit) = sweep.run_rounds(&mut trials, (&mut progress, &stop))? {
+    let stopped = sweep.run_rounds(&mut trials, (&mut progress, &stop));
+    progress.finish();
+    if let Some(exit) = stopped? {
         let message = format!(
             "stopped by a signal: {} of {total} trials are over and kept in `{}` (go on with the same command)",
             trials.len(),
@@ -151,7 +166,7 @@ fn sweep_record(
     space: &Space,
     sources: &[Source],
 ) -> Result<SweepRecord, Failure> {
-    let settings = serde_json::json!({
+    let mut settings = serde_json::json!({
         "space": space,
         "search": plan.search,
         "round": plan.round,
@@ -159,8 +174,12 @@ fn sweep_record(
         "survivors": plan.survivors,
         "seeds": plan.seeds,
         "folds": plan.folds,
+        "tolerance": plan.tolerance,
         "base": plan.base,
     });
+    if let Some(labels) = &sources[0].dataset.label_record {
+        settings["labels"] = serde_json::json!(labels);
+    }
     Ok(SweepRecord {
         format_version: FORMAT_VERSION,
         sources: sources.iter().map(Source::record).collect(),
@@ -212,7 +231,7 @@ impl Sweep<'_> {
     fn ground(&self) -> Ground<'_> {
         Ground {
             datasets: self.sources.iter().map(|source| &source.dataset).collect(),
-            classes: self.sources[0].reader.manifest().classes.len(),
+            classes: self.sources[0].dataset.names.len(),
             replicates: self.replicates,
             objective: self.plan.objective,
             survivors: self.plan.survivors,

@@ -5,10 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What finds a head; the first unless the space says otherwise.
-pub(super) const SOLVERS: [&str; 4] = ["adam", "adamw", "sgd", LBFGS];
+pub(super) const SOLVERS: [&str; 5] = ["adam", "adamw", "sgd", LBFGS, RIDGE];
 
-/// The solver that has no steps: logistic regression, by `head::logistic`.
+/// A solver without steps: logistic regression, by `head::logistic`.
 pub(crate) const LBFGS: &str = "lbfgs";
+
+/// A solver without steps: ridge classification, by `head::ridge`.
+pub(crate) const RIDGE: &str = "ridge";
 
 /// What can be searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,8 @@ pub(crate) enum Name {
     WeightDecay,
     /// Of logistic regression.
     C,
+    /// Penalty of ridge classification.
+    Lambda,
     LabelSmoothing,
     Dropout,
     /// Hidden units; 0 is a linear head.
@@ -54,12 +59,13 @@ pub(crate) enum Bound {
 
 impl Name {
     /// All, in the order of the table's columns.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Solver,
         Self::LearningRate,
         Self::BatchSize,
         Self::WeightDecay,
         Self::C,
+        Self::Lambda,
         Self::LabelSmoothing,
         Self::Dropout,
         Self::Hidden,
@@ -69,7 +75,7 @@ impl Name {
     ];
 
     /// Those that a space file may have.
-    pub(crate) const IN_FILES: &'static [Self] = Self::ALL.split_at(9).0;
+    pub(crate) const IN_FILES: &'static [Self] = Self::ALL.split_at(10).0;
 
     /// As in a space file and as a column.
     pub(crate) fn as_str(self) -> &'static str {
@@ -79,6 +85,7 @@ impl Name {
             Self::BatchSize => "batch_size",
             Self::WeightDecay => "weight_decay",
             Self::C => "c",
+            Self::Lambda => "lambda",
             Self::LabelSmoothing => "label_smoothing",
             Self::Dropout => "dropout",
             Self::Hidden => "hidden",
@@ -94,7 +101,7 @@ impl Name {
             below: 1.0,
         };
         match self {
-            Self::LearningRate | Self::C => Kind::Real {
+            Self::LearningRate | Self::C | Self::Lambda => Kind::Real {
                 least: Bound::AboveZero,
                 below: f64::INFINITY,
             },
@@ -121,12 +128,13 @@ impl Name {
     pub(crate) fn is_used_by(self, solver: &str) -> bool {
         match self {
             Self::C => solver == LBFGS,
+            Self::Lambda => solver == RIDGE,
             Self::LearningRate
             | Self::BatchSize
             | Self::WeightDecay
             | Self::LabelSmoothing
             | Self::Dropout
-            | Self::Hidden => solver != LBFGS,
+            | Self::Hidden => solver != LBFGS && solver != RIDGE,
             Self::Solver | Self::Normalise | Self::Cache | Self::Layer => true,
         }
     }

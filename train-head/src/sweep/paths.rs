@@ -1,11 +1,12 @@
-//! The trials of a round that logistic regression finds: those with the same features,
-//! normalisation and rows on one path over C, each starting from the solution before it.
+//! The trials of a round that convex solvers find: those with the same solver, features, normalisation and
+//! rows on one path, over C each starting from the solution before it, over λ from one decomposition.
 
 use common::{
     exit::Exit,
     head::{
         Fitted, PathRecord,
-        logistic::{Continue, DEFAULT_TOLERANCE, Fit, LogisticError},
+        logistic::Continue,
+        statistics::{Scaling, negative_log_likelihood},
     },
     interrupt::Interrupt,
 };
@@ -16,10 +17,11 @@ use super::{
     trial::Figures,
 };
 use crate::{
-    convex::{self, fit_logistic},
+    convex::{self, solve as solve_path},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, normalisation},
-    plan::Settings,
+    judge::Judge,
+    plan::{ConvexSolver, Settings},
 };
 
 /// A trial's head on one replicate.
@@ -31,7 +33,7 @@ pub(super) struct Solved {
     pub(super) made: Made,
 }
 
-/// Solves all of `candidates` that have a C, path by path; those that a signal prevents are
+/// Solves all of `candidates` without steps, path by path; those that a signal prevents are
 /// left out. `settings` are `[candidate][replicate]`.
 pub(super) fn solve(
     ground: &Ground,
@@ -44,9 +46,9 @@ pub(super) fn solve(
         let earlier = candidates[..first]
             .iter()
             .any(|other| other.shares_path(candidate));
-        if candidate.c.is_none() || earlier {
+        let Some(solver) = candidate.convex.as_ref().filter(|_| !earlier) else {
             continue;
-        }
+        };
         let members: Vec<usize> = (first..candidates.len())
             .filter(|&other| candidates[other].shares_path(candidate))
             .collect();
@@ -63,29 +65,36 @@ pub(super) fn solve(
             };
             let wanted: Vec<(usize, f64)> = members
                 .iter()
-                .filter_map(|&member| Some((member, candidates[member].c?)))
+                .filter_map(|&member| Some((member, value(&candidates[member])?)))
                 .collect();
-            solved.extend(path(&task, (&wanted, replicate), stop)?);
+            solved.extend(path(&task, solver, (&wanted, replicate), stop)?);
         }
     }
     Ok(solved)
 }
 
-/// Solves `wanted`, pairs of a candidate and its C, on one replicate.
+/// The one point of a candidate's path.
+fn value(candidate: &Candidate) -> Option<f64> {
+    candidate.convex.as_ref()?.values().first().copied()
+}
+
+/// Solves `wanted`, pairs of a candidate and its point, on one replicate by `solver`.
 fn path(
     task: &Task,
+    solver: &ConvexSolver,
     (wanted, replicate): (&[(usize, f64)], usize),
     stop: &Interrupt,
 ) -> Result<Vec<Solved>, Failure> {
     let fitted = normalisation(task);
-    let mut strengths: Vec<f64> = wanted.iter().map(|(_, c)| *c).collect();
-    strengths.sort_by(f64::total_cmp);
-    strengths.dedup();
+    let mut values: Vec<f64> = wanted.iter().map(|(_, value)| *value).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
     let (mut solved, mut failure) = (Vec::new(), None);
-    let result = fit_logistic((task, &fitted), &strengths, DEFAULT_TOLERANCE, |fit| {
-        let strength = fit.strength;
-        let own = wanted.iter().filter(|(_, c)| *c == strength);
-        match judge(task, &fitted, fit) {
+    let along = solver.along(values);
+    let result = solve_path((task, &fitted), &along, |found| {
+        let point = found.value;
+        let own = wanted.iter().filter(|(_, value)| *value == point);
+        match judge(task, solver, &fitted, found) {
             Err(error) => failure = Some(error),
             Ok((figures, best, path)) => {
                 solved.extend(own.map(|(candidate, _)| Solved {
@@ -97,6 +106,7 @@ fn path(
                             best: Some(best.clone()),
                             epochs: 1,
                             ending: Ending::Epochs,
+                            lines: Vec::new(),
                         },
                         path: Some(path.clone()),
                     },
@@ -111,8 +121,8 @@ fn path(
     });
     match (result, failure) {
         (_, Some(failure)) => return Err(failure),
-        (Err(LogisticError::NonFinite(_)), None) => {}
-        (result, None) => result.or_exit(Exit::Failure)?,
+        (Err(error), None) if !error.is_divergence() => return Err(error.failure()),
+        (_, None) => {}
     }
     if stop.received().is_none() {
         let lost: Vec<usize> = wanted
@@ -139,6 +149,7 @@ fn diverged(candidate: usize, replicate: usize) -> Solved {
                 best: None,
                 epochs: 0,
                 ending: Ending::NonFinite { epoch: 1 },
+                lines: Vec::new(),
             },
             path: None,
         },
@@ -147,20 +158,30 @@ fn diverged(candidate: usize, replicate: usize) -> Solved {
 
 /// How good a solution is: the figures that trials are compared by, and what a run
 /// says of the point of a path.
-fn judge(task: &Task, fitted: &Fitted, fit: Fit) -> Result<(Figures, Best, PathRecord), Failure> {
-    let candidate = convex::Candidate::logistic(fit);
+fn judge(
+    task: &Task,
+    solver: &ConvexSolver,
+    fitted: &Fitted,
+    candidate: convex::Candidate,
+) -> Result<(Figures, Best, PathRecord), Failure> {
     let head = &candidate.head;
-    let training = task.judge(head, fitted, &task.partition.train).tally();
+    let training = task.judge(head, fitted, &task.partition.train);
     let validation = task.judge(head, fitted, &task.partition.validation);
     let (tally, scaling) = validation.tally_and_temperature().or_exit(Exit::Failure)?;
+    let on_training = training.tally();
+    let (train_loss, val_loss) = match solver {
+        ConvexSolver::Lbfgs { .. } => (on_training.loss(), tally.loss()),
+        // Scores of ±1 are no log-likelihoods before they have a temperature.
+        ConvexSolver::Ridge { .. } => (loss_at(&training, &scaling), scaling.nll),
+    };
     let figures = Figures {
-        train_loss: training.loss(),
-        train_accuracy: training.top1(),
-        val_loss: tally.loss(),
+        train_loss,
+        train_accuracy: on_training.top1(),
+        val_loss,
         val_accuracy: tally.top1(),
     };
     let path = PathRecord {
-        parameter: "c".to_owned(),
+        parameter: solver.parameter().to_owned(),
         points: vec![candidate.point(&tally, &scaling)],
     };
     let best = Best {
@@ -172,13 +193,28 @@ fn judge(task: &Task, fitted: &Fitted, fit: Fit) -> Result<(Figures, Best, PathR
     Ok((figures, best, path))
 }
 
-/// The head of `candidate`, which has a C, on the rows of `task` alone.
+/// Mean negative log-likelihood of the rows at the temperature of `scaling`.
+fn loss_at(judge: &Judge, scaling: &Scaling) -> f64 {
+    let classes = judge.head.classes();
+    let mut sum = 0.0;
+    judge.visit(|logits, labels| {
+        let rows = logits.chunks_exact(classes).zip(labels);
+        sum += rows
+            .map(|(row, &label)| negative_log_likelihood(row, label as usize, scaling.temperature))
+            .sum::<f64>();
+    });
+    sum / judge.rows.len() as f64
+}
+
+/// The head of `candidate`, which has no steps, on the rows of `task` alone.
 pub(super) fn solve_one(
     candidate: &Candidate,
     task: &Task,
     stop: &Interrupt,
 ) -> Result<Option<Made>, Failure> {
-    let wanted: Vec<(usize, f64)> = candidate.c.iter().map(|&c| (0, c)).collect();
-    let solved = path(task, (&wanted, 0), stop)?.pop();
+    let (Some(solver), Some(value)) = (&candidate.convex, value(candidate)) else {
+        return Ok(None);
+    };
+    let solved = path(task, solver, (&[(0, value)], 0), stop)?.pop();
     Ok(solved.map(|solved| solved.made))
 }

@@ -5,33 +5,75 @@ use super::{
     candidate::Candidate,
     round::Listener,
     space::Space,
-    trial::{Figures, Finished},
+    trial::{Figures, Finished, Objective},
 };
-use common::progress::{Verbosity, say};
+use common::progress::{Bar, Verbosity};
+
+/// Epochs of trials that are over, and the best trial so far.
+const TEMPLATE: &str = "{wide_bar} {percent}%  {msg}  {eta} left";
 
 /// Says a line at the beginning of a round, when its best trial changes or trials are ended,
-/// and at its end.
+/// and at its end; on a terminal there is a bar with the best trial so far below.
 pub(super) struct Progress {
-    verbosity: Verbosity,
+    bar: Bar,
+    /// Epochs of a trial.
+    epochs: u32,
     /// The trials of the round, in words.
     points: Vec<String>,
+    /// How many trials the rounds before had.
     first: usize,
+    total: usize,
+    /// The best trial of the rounds before.
+    best: Option<(u32, Figures)>,
+    objective: Objective,
     /// What was said last.
     said: Option<(usize, Option<usize>)>,
 }
 
 impl Progress {
-    pub(super) fn new(verbosity: Verbosity) -> Self {
+    /// Of a sweep of `total` trials, of `epochs` epochs each at most.
+    pub(super) fn new(
+        (total, epochs): (usize, u32),
+        objective: Objective,
+        verbosity: Verbosity,
+    ) -> Self {
         Self {
-            verbosity,
+            bar: Bar::start(total as u64 * u64::from(epochs), TEMPLATE, verbosity),
+            epochs,
             points: Vec::new(),
             first: 0,
+            total,
+            best: None,
+            objective,
             said: None,
         }
     }
 
     fn say(&self, message: &str) {
-        say(self.verbosity, message);
+        self.bar.say(message);
+    }
+
+    /// Moves the bar to `epoch` of the round, whose best trial so far is `ahead`.
+    fn show(&self, epoch: u32, ahead: Option<(u32, Figures)>) {
+        let done = self.first as u64 * u64::from(self.epochs);
+        self.bar
+            .set(done + self.points.len() as u64 * u64::from(epoch));
+        let best = match (self.best, ahead) {
+            (Some(before), Some(ahead)) if ahead.1.compare(&before.1, self.objective).is_lt() => {
+                Some(ahead)
+            }
+            (before, ahead) => before.or(ahead),
+        };
+        let best = best.map_or(String::new(), |(trial, best)| {
+            format!(", best: trial {trial}, {}", figures(&best))
+        });
+        self.bar
+            .set_message(format!("{} of {} trials{best}", self.first, self.total));
+    }
+
+    /// Removes the bar.
+    pub(super) fn finish(&self) {
+        self.bar.finish();
     }
 
     pub(super) fn begin(&self, sweep: &Sweep) {
@@ -65,6 +107,7 @@ impl Progress {
             .collect();
         self.first = done;
         self.said = None;
+        self.show(0, None);
         self.say(&format!(
             "trials {done} to {} of {total}",
             done + candidates.len() - 1
@@ -72,7 +115,9 @@ impl Progress {
     }
 
     /// A round is over; `best` is the best trial so far.
-    pub(super) fn best(&self, space: &Space, best: &Finished) {
+    pub(super) fn best(&mut self, space: &Space, best: &Finished) {
+        self.best = Some((best.trial, best.figures)).filter(|_| best.has_result());
+        self.show(self.epochs, None);
         self.say(&format!(
             "best so far: trial {} ({}), {}",
             best.trial,
@@ -84,6 +129,8 @@ impl Progress {
 
 impl Listener for Progress {
     fn epoch(&mut self, epoch: u32, running: usize, best: Option<(usize, Figures)>) {
+        let ahead = best.map(|(trial, figures)| ((self.first + trial) as u32, figures));
+        self.show(epoch, ahead);
         let now = (running, best.map(|(trial, _)| trial));
         let (Some((trial, best)), true) = (best, self.said != Some(now)) else {
             return;
@@ -100,6 +147,9 @@ impl Listener for Progress {
 
 /// The figures that trials are compared by.
 pub(super) fn figures(figures: &Figures) -> String {
+    if figures.val_accuracy.is_nan() {
+        return format!("loss {:.4}", figures.val_loss);
+    }
     format!(
         "accuracy {:.2}%, loss {:.4}",
         figures.val_accuracy * 100.0,

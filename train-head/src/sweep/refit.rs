@@ -39,7 +39,7 @@ pub(super) fn refit(
         ..partition.clone()
     };
     let task = winner.task(&together);
-    let made = match winner.candidate.c {
+    let made = match winner.candidate.convex {
         Some(_) => paths::solve_one(winner.candidate, &task, stop)?,
         None => train(task, epochs, stop)?,
     };
@@ -57,6 +57,8 @@ pub(super) fn refit(
     }
     let mut bundle = winner.bundle(&together, &made)?;
     bundle.record.training.train.origin = ORIGIN.to_owned();
+    // Rows that the head has seen would choose too high thresholds.
+    bundle.record.task = before.record.task;
     bundle.record.training.validation = before.record.training.validation;
     publish(&mut bundle, directory)?;
     Ok(None)

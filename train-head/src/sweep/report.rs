@@ -64,6 +64,15 @@ pub(super) fn print(
     report::result(sweep.plan.report.result, &text, &value)
 }
 
+/// A share; not a number where there is none, with regression.
+fn percent(share: f64) -> String {
+    if share.is_nan() {
+        "–".to_owned()
+    } else {
+        format!("{:.2}%", share * 100.0)
+    }
+}
+
 /// More epochs are beyond the space too.
 fn last_epoch(sweep: &Sweep, best: &Finished) -> Option<String> {
     let epochs = sweep.plan.base.epochs;
@@ -86,17 +95,14 @@ fn text(
         .take(LISTED)
     {
         let interval = trial.intervals.map_or(String::new(), |intervals| {
-            format!(
-                "  (±{:.2}%, ±{:.4})",
-                intervals.val_accuracy * 100.0,
-                intervals.val_loss
-            )
+            let accuracy = percent(intervals.val_accuracy);
+            format!("  (±{accuracy}, ±{:.4})", intervals.val_loss)
         });
         let _ = writeln!(
             text,
-            "{:>5}  {:>7.2}%  {:>7.4}  {:>6}  {:<8}  {}{interval}",
+            "{:>5}  {:>8}  {:>7.4}  {:>6}  {:<8}  {}{interval}",
             trial.trial,
-            trial.figures.val_accuracy * 100.0,
+            percent(trial.figures.val_accuracy),
             trial.figures.val_loss,
             trial.epochs,
             trial.status.as_str(),

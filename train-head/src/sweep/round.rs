@@ -113,7 +113,7 @@ pub(crate) fn run(
     for solved in paths::solve(ground, candidates, &settings, stop)? {
         running.keep(solved);
     }
-    let steppers = candidates.iter().filter(|one| one.c.is_none()).count();
+    let steppers = candidates.iter().filter(|one| one.convex.is_none()).count();
     for epoch in 1..=ground.epochs {
         running.run_epoch(stop);
         if stop.received().is_some() || running.groups.iter().all(|group| group.training.is_over())
@@ -149,7 +149,7 @@ fn groups<'a>(
     settings: &'a [Vec<Settings>],
 ) -> Result<Vec<Group<'a>>, Failure> {
     let key = |candidate: &Candidate| (candidate.source, candidate.settings.batch_size);
-    let steppers = candidates.iter().filter(|one| one.c.is_none());
+    let steppers = candidates.iter().filter(|one| one.convex.is_none());
     let mut keys: Vec<_> = steppers.map(key).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -157,7 +157,7 @@ fn groups<'a>(
     for (replicate, rows) in ground.replicates.iter().enumerate() {
         for wanted in &keys {
             let members: Vec<usize> = (0..candidates.len())
-                .filter(|&candidate| candidates[candidate].c.is_none())
+                .filter(|&candidate| candidates[candidate].convex.is_none())
                 .filter(|&candidate| key(&candidates[candidate]) == *wanted)
                 .collect();
             let task = |&candidate: &usize| Task {
@@ -193,9 +193,9 @@ impl Running<'_> {
                 if line.best {
                     self.figures[group.candidates[member]][group.replicate] = Some(Figures {
                         train_loss: line.train_loss,
-                        train_accuracy: line.train_accuracy,
+                        train_accuracy: line.train_accuracy.unwrap_or(f64::NAN),
                         val_loss: line.val_loss,
-                        val_accuracy: line.val_accuracy,
+                        val_accuracy: line.val_accuracy.unwrap_or(f64::NAN),
                     });
                 }
             }

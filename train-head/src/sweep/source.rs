@@ -12,10 +12,10 @@ use super::{
     space::{Dimension, Domain, Point, Space, Value},
 };
 use crate::{
-    dataset::{Dataset, choose_layer},
+    dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
+    labels::Labelling,
     plan::SweepPlan,
-    split::FITTING_SPLITS,
 };
 
 /// One layer of one cache.
@@ -32,11 +32,16 @@ pub(crate) fn open(plan: &SweepPlan, stop: &Interrupt) -> Result<Vec<Source>, Fa
         [] => vec![None],
         named => named.iter().map(|name| Some(name.as_str())).collect(),
     };
+    let count = plan.caches.len() * layers.len();
+    let wanted = Wanted::for_fitting(plan.memory.shared_by(count));
     for cache in &plan.caches {
         for name in &layers {
             let reader = CacheReader::open(cache).or_exit(Exit::Input)?;
             let layer = choose_layer(&reader, *name)?.clone();
-            let dataset = Dataset::load(&reader, &layer, &FITTING_SPLITS, stop)?;
+            let task = plan.base.loss.task();
+            let labelling = Labelling::read(&reader, plan.labels.as_ref(), task, stop)?;
+            let rows = (wanted, &labelling);
+            let dataset = Dataset::load_labelled(&reader, &layer, rows, stop)?;
             let source = Source {
                 reader,
                 layer,
@@ -60,7 +65,8 @@ impl Source {
                 .collect()
         };
         let same = self.reader.manifest().plan_sha256 == first.reader.manifest().plan_sha256
-            && self.reader.manifest().classes == first.reader.manifest().classes
+            && self.dataset.names == first.dataset.names
+            && self.dataset.targets == first.dataset.targets
             && rows(self) == rows(first);
         if same {
             return Ok(());

@@ -1,7 +1,7 @@
 //! The best trial as a run in the sweep's folder.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -18,10 +18,11 @@ use super::{
 use crate::{
     failure::{Failure, OrExit},
     fit::{Ending, Task},
+    history::History,
     plan::recorded_settings,
     split::Partition,
     test_reads,
-    train::{bundle, ended_by},
+    train::{bundle, cannot_write, ended_by},
 };
 
 /// Name of the winner's run in the sweep's folder.
@@ -59,8 +60,8 @@ impl Winner<'_> {
 
     /// Its settings as a run records them.
     fn settings(&self) -> Result<serde_json::Value, Failure> {
-        let convex = self.candidate.convex();
-        recorded_settings(&self.candidate.settings, convex.as_ref()).or_exit(Exit::Failure)
+        let convex = self.candidate.convex.as_ref();
+        recorded_settings(&self.candidate.settings, convex).or_exit(Exit::Failure)
     }
 
     /// The task of its head on `partition`, with the settings of the replicate.
@@ -68,7 +69,7 @@ impl Winner<'_> {
         Task {
             dataset: &self.source.dataset,
             partition,
-            classes: self.source.reader.manifest().classes.len(),
+            classes: self.source.dataset.names.len(),
             head: self.candidate.head,
             settings: &self.candidate.settings,
         }
@@ -77,6 +78,11 @@ impl Winner<'_> {
     /// Saves `made`, which has a best head, as the winner of the sweep in `directory`.
     pub(super) fn save(&self, directory: &Path, made: &Made) -> Result<(), Failure> {
         let mut bundle = self.bundle(&self.replicate.partition, made)?;
+        let folder = make_folder(directory)?;
+        let failed = |error| cannot_write(&folder, &error);
+        history(&folder, made)
+            .and_then(History::publish)
+            .map_err(failed)?;
         publish(&mut bundle, directory)
     }
 
@@ -94,15 +100,29 @@ impl Winner<'_> {
     }
 }
 
+/// The figures of the training of `made`, as a plain command keeps them.
+fn history(folder: &Path, made: &Made) -> io::Result<History> {
+    let mut history = History::create(folder)?;
+    for line in &made.outcome.lines {
+        history.epoch(line)?;
+    }
+    if let Some(path) = &made.path {
+        for point in &path.points {
+            history.point(&path.parameter, point)?;
+        }
+    }
+    Ok(history)
+}
+
+fn make_folder(directory: &Path) -> Result<PathBuf, Failure> {
+    let folder = folder(directory);
+    fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
+    Ok(folder)
+}
+
 /// Makes `bundle` the winner of the sweep in `directory`.
 pub(super) fn publish(bundle: &mut Bundle, directory: &Path) -> Result<(), Failure> {
-    let folder = folder(directory);
-    fs::create_dir_all(&folder).map_err(|error| {
-        Failure::new(
-            Exit::Failure,
-            format!("run `{}`: cannot be made: {error}", folder.display()),
-        )
-    })?;
+    let folder = make_folder(directory)?;
     test_reads::forget(&folder).or_exit(Exit::Failure)?;
     bundle.save(&folder).or_exit(Exit::Failure)
 }

@@ -32,6 +32,21 @@ pub(crate) struct Recipe {
     pub(crate) dtype: FeatureDtype,
     /// Spread of a class around its centre, whose coordinates are in ±1.
     pub(crate) noise: f32,
+    /// Rows with features of another kind.
+    pub(crate) plants: Vec<(u64, Plant)>,
+}
+
+/// What the features of a row are instead of those of its class.
+#[derive(Clone, Copy)]
+pub(crate) enum Plant {
+    /// Those of another row.
+    CopyOf(u64),
+    /// Those of another row, a little changed.
+    NearTo(u64),
+    /// Those that a row of this class has.
+    LooksLike(i32),
+    /// In a direction of its own.
+    FarOff,
 }
 
 impl Recipe {
@@ -52,6 +67,7 @@ impl Recipe {
             format: FileFormat::Arrow,
             dtype: FeatureDtype::F32,
             noise: 0.8,
+            plants: Vec::new(),
         }
     }
 
@@ -112,7 +128,24 @@ impl Recipe {
     }
 
     fn features(&self, row: u64) -> Vec<f32> {
-        let label = self.rows[row as usize].0;
+        let plant = self.plants.iter().find(|(planted, _)| *planted == row);
+        match plant.map(|(_, plant)| *plant) {
+            None => self.class_features(row, self.rows[row as usize].0),
+            Some(Plant::CopyOf(other)) => self.features(other),
+            Some(Plant::NearTo(other)) => {
+                let mut values = self.features(other);
+                values[0] += 1e-3;
+                values
+            }
+            Some(Plant::LooksLike(label)) => self.class_features(row, label),
+            Some(Plant::FarOff) => {
+                let values = self.class_features(row, 1000 + row as i32);
+                values.into_iter().map(|value| 50.0 * value).collect()
+            }
+        }
+    }
+
+    fn class_features(&self, row: u64, label: i32) -> Vec<f32> {
         let mut centre = random::stream(1, &format!("centre/{label}"));
         let mut noise = random::stream(1, &format!("noise/{row}"));
         let width = self.layer.1.iter().product();
@@ -174,6 +207,23 @@ impl Place {
         word: &str,
         (signal, expected): (&str, Exit),
     ) -> String {
+        self.disturb(line, word, expected, |child| {
+            let kill = Command::new("kill")
+                .args([signal, &child.to_string()])
+                .status();
+            assert!(kill.unwrap().success());
+        })
+    }
+
+    /// Runs `line` until it has said `word`, does `act` with its process, and checks how it ends.
+    /// What it said on standard error.
+    pub(crate) fn disturb(
+        &self,
+        line: &str,
+        word: &str,
+        expected: Exit,
+        act: impl FnOnce(u32),
+    ) -> String {
         let mut child = self
             .command(line)
             .stdout(Stdio::null())
@@ -185,10 +235,7 @@ impl Place {
         while !said.contains(word) {
             assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
         }
-        let kill = Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status();
-        assert!(kill.unwrap().success());
+        act(child.id());
         stderr.read_to_string(&mut said).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(expected as i32));
         said

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod audit;
 mod fixture;
+mod history;
 mod judging;
+mod memory;
 mod probe;
 mod solvers;
 mod sweep;
+mod tasks;
 
 use common::{
     cache::{FeatureDtype, FileFormat},
@@ -206,7 +210,7 @@ fn feature_that_is_not_a_number_is_named_by_its_image() {
     let start = place_of.unwrap() + 4 * 5;
     bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(&files[0], bytes).unwrap();
-    for command in ["linear", "sweep"] {
+    for command in ["linear", "sweep", "audit"] {
         let line = format!("{command} @cache --out @run");
         let stderr = place.run(&line, Exit::Input).stderr;
         assert!(stderr.contains("`00000.jpg`: feature 5 is NaN"), "{stderr}");

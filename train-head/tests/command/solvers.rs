@@ -138,3 +138,31 @@ fn options_that_a_solver_has_no_use_for_are_refused() {
         assert!(!place.path("run").exists());
     }
 }
+
+#[test]
+fn balanced_sampling_is_recorded_and_finds_a_rare_class_more_often() {
+    let mut recipe = Recipe {
+        noise: 3.0,
+        ..Recipe::usual()
+    };
+    // Of the second class one training row in eight is left.
+    let mut seen = 0;
+    recipe.rows.retain(|(label, split)| {
+        seen += usize::from(*label == 1);
+        *label != 1 || *split != common::source::Split::Train || seen % 8 == 0
+    });
+    let place = Place::with(&recipe);
+    let recall = |sampling: &str| {
+        let line = format!(
+            "linear @cache --out @run --overwrite --epochs 40 --patience 0 --lr 0.01 --sampling {sampling}"
+        );
+        place.run(&line, Exit::Success);
+        assert_eq!(record(&place, "run")["settings"]["sampling"], sampling);
+        let said = place.run("eval @run @cache --split all --json", Exit::Success);
+        json(&said.stdout)["per_class"][1]["recall"]
+            .as_f64()
+            .unwrap()
+    };
+    let (shuffled, balanced) = (recall("shuffle"), recall("balanced"));
+    assert!(balanced > shuffled, "{balanced} {shuffled}");
+}

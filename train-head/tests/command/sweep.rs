@@ -1,6 +1,7 @@
 //! `train-head sweep` on small caches.
 
 mod bad_input;
+mod convex;
 
 use std::fs::{self, File};
 
@@ -73,7 +74,7 @@ fn winner_is_a_run_that_eval_accepts_and_the_table_has_every_trial() {
             .record;
         assert_eq!(run.settings["learning_rate"], rates[best]);
         let kept = &run.training;
-        assert_eq!(kept.validation.metrics.top1, accuracies[best]);
+        assert_eq!(kept.validation.metrics.top1(), Some(accuracies[best]));
         let best_epochs = table["best_epoch"].as_primitive::<UInt32Type>();
         assert_eq!(kept.best_epoch, best_epochs.value(best));
         let said = place.run(
@@ -164,7 +165,7 @@ fn signal_keeps_the_rounds_that_are_over_and_the_best_head() {
     assert_ne!(run.training.ended_by, "signal");
     let accuracies = table["val_accuracy"].as_primitive::<Float64Type>();
     let best = accuracies.values().iter().copied().fold(0.0, f64::max);
-    assert_eq!(run.training.validation.metrics.top1, best);
+    assert_eq!(run.training.validation.metrics.top1(), Some(best));
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn seeds_and_folds_give_means_with_intervals_and_refit_uses_all_rows() {
         .training;
     assert_eq!(after.train.origin, "refit");
     assert_eq!(
-        (before.train.metrics.rows, after.train.metrics.rows),
+        (before.train.metrics.rows(), after.train.metrics.rows()),
         (120, 150)
     );
     assert_eq!(before.validation, after.validation);
@@ -321,6 +322,6 @@ fn path_over_c_shares_a_round_with_steps_and_a_lost_winner_is_found_on_it_again(
     place.run(&format!("{line} --refit"), Exit::Success);
     let refitted = Bundle::load(&place.path("sweep/best")).unwrap().record;
     assert_eq!(refitted.training.train.origin, "refit");
-    assert_eq!(refitted.training.train.metrics.rows, 150);
+    assert_eq!(refitted.training.train.metrics.rows(), 150);
     assert!(best != place.read("sweep/best/head.safetensors"));
 }

@@ -48,6 +48,29 @@ fn arrow_features_are_borrowed_from_an_aligned_map() {
 }
 
 #[test]
+fn values_are_in_the_file_where_the_batch_says_and_nowhere_with_parquet() {
+    let listing = listing(23);
+    for (format, dtype) in FORMATS.into_iter().flat_map(|f| DTYPES.map(|d| (f, d))) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut setup = with_dtype(setup(&listing), dtype);
+        setup.format = Some(format);
+        write_all(&Cache::create_or_resume(directory.path(), &setup).unwrap());
+        let reader = CacheReader::open(directory.path()).unwrap();
+        for batch in reader.batches("layer3").unwrap() {
+            let batch = batch.unwrap();
+            let expected: Vec<u8> = match batch.values() {
+                Embedding::F16(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                Embedding::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            };
+            assert_eq!(batch.place().is_some(), format == FileFormat::Arrow);
+            let Some(place) = batch.place() else { continue };
+            let file = fs::read(&place.path).unwrap();
+            assert_eq!(file[place.offset as usize..][..expected.len()], expected);
+        }
+    }
+}
+
+#[test]
 fn large_rows_are_cut_into_batches_by_bytes() {
     let listing = listing(7);
     for format in FORMATS {

@@ -3,23 +3,31 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::{HeadKind, Metrics, Normalisation};
+use super::super::{HeadKind, LabelsRecord, Normalisation, TaskMetrics, TaskRecord};
 use crate::cache::Identity;
 
-/// Version of the bundle that this program writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// Newest version of the bundle that this program reads and writes. Version 2 has tasks
+/// and tables of labels; a run that needs neither is written as version 1.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Everything that is needed to repeat, apply, and judge a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
-    /// [`FORMAT_VERSION`] of the writer.
+    /// See [`RunRecord::needed_version`].
     pub format_version: u32,
     /// Version of the program.
     pub program_version: String,
     /// The shape of the head.
     pub head: HeadKind,
-    /// Class names; a logit's position is an index into them.
+    /// What the head predicts.
+    #[serde(default, skip_serializing_if = "TaskRecord::is_single_label")]
+    pub task: TaskRecord,
+    /// The table of its labels, where they are not the cache's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelsRecord>,
+    /// Names of the classes, or of a regression's targets; a logit's position is an index
+    /// into them.
     pub classes: Vec<String>,
     /// Width of the features.
     pub features: usize,
@@ -108,13 +116,22 @@ pub struct SplitRecord {
     /// `source`: as the source says; `drawn`: taken out of the training rows;
     /// `refit`: training and validation rows together.
     pub origin: String,
-    /// Rows of each class.
+    /// Rows of each class; empty with regression.
     pub class_rows: Vec<u64>,
     /// The kept head's figures.
-    pub metrics: Metrics,
+    pub metrics: TaskMetrics,
 }
 
 impl RunRecord {
+    /// The oldest version of the bundle that can say all of it.
+    pub fn needed_version(&self) -> u32 {
+        if self.task.is_single_label() && self.labels.is_none() {
+            1
+        } else {
+            FORMAT_VERSION
+        }
+    }
+
     /// Checks what the file alone can tell.
     pub(super) fn check(&self) -> Result<(), String> {
         self.identity.check_fingerprint(&self.fingerprint)?;
@@ -131,6 +148,6 @@ impl RunRecord {
                 self.classes.len()
             ));
         }
-        Ok(())
+        self.task.check(self.classes.len())
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn to_bytes(head: &Head, record: &RunRecord) -> Result<Vec<u8>, Strin
 }
 
 fn metadata(record: &RunRecord) -> serde_json::Value {
-    serde_json::json!({
+    let mut metadata = serde_json::json!({
         "format_version": record.format_version,
         "backbone": record.identity.backbone,
         "layer": record.layer,
@@ -37,7 +37,11 @@ fn metadata(record: &RunRecord) -> serde_json::Value {
         "normalise_features": record.normalise_features,
         "temperature": record.temperature,
         "classes": record.classes,
-    })
+    });
+    if !record.task.is_single_label() {
+        metadata["task"] = serde_json::json!(record.task);
+    }
+    metadata
 }
 
 /// Reads the parameters back; every tensor must be there, none may be left over.

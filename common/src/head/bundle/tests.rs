@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     cache::{FeatureDtype, Identity},
-    head::{HeadKind, Metrics, Normalisation},
+    head::{HeadKind, Metrics, Normalisation, TaskMetrics, TaskRecord},
 };
 
 fn bundle(kind: HeadKind) -> Bundle {
@@ -25,7 +25,7 @@ fn bundle(kind: HeadKind) -> Bundle {
     let split = SplitRecord {
         origin: "source".to_owned(),
         class_rows: vec![2, 1],
-        metrics: Metrics {
+        metrics: TaskMetrics::SingleLabel(Metrics {
             rows: 3,
             loss: 0.1,
             top1: 1.0,
@@ -33,12 +33,14 @@ fn bundle(kind: HeadKind) -> Bundle {
             balanced_accuracy: 1.0,
             macro_f1: 1.0,
             confusion: vec![vec![2, 0], vec![0, 1]],
-        },
+        }),
     };
     let record = RunRecord {
-        format_version: FORMAT_VERSION,
+        format_version: 1,
         program_version: "0.1.0".to_owned(),
         head: kind,
+        task: TaskRecord::SingleLabel,
+        labels: None,
         classes: vec!["cat".to_owned(), "dog".to_owned()],
         features: 3,
         layer: "avgpool".to_owned(),

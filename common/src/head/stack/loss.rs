@@ -76,7 +76,7 @@ impl Task for Rows<'_> {
 
 /// Copies the columns from `column` on of row `row` of a block of `rows` rows.
 #[inline(always)]
-fn copy_out(
+pub(super) fn copy_out(
     block: &[f32],
     (rows, row): (usize, usize),
     column: usize,
@@ -97,7 +97,7 @@ fn copy_out(
 
 /// The reverse of [`copy_out`].
 #[inline(always)]
-fn copy_in(block: &mut [f32], (rows, row): (usize, usize), column: usize, from: &[f32]) {
+pub(super) fn copy_in(block: &mut [f32], (rows, row): (usize, usize), column: usize, from: &[f32]) {
     let mut done = 0;
     while done < from.len() {
         let (panel, lane) = ((column + done) / LANES, (column + done) % LANES);
@@ -158,7 +158,7 @@ const LEAST_EXPONENT: f32 = -87.0;
 /// eˣ for x ≤ 0, within 2 units in the last place; below [`LEAST_EXPONENT`] zero. The
 /// reduction x = n·ln 2 + r and the polynomial are those of Cephes' `expf`.
 #[inline(always)]
-fn exponential(x: f32) -> f32 {
+pub(super) fn exponential(x: f32) -> f32 {
     // Adding it leaves a number rounded to an integer in the low bits.
     const ROUND: f32 = 12_582_912.0;
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];

@@ -1,7 +1,7 @@
 //! Training many heads at once: forwards, backwards and one step, for all heads that
 //! see the same batches.
 //!
-//! In: a batch of feature rows and labels. Out: what each head saw of it, before it was
+//! In: a batch of feature rows and their targets. Out: what each head saw of it, before it was
 //! changed. Every head has its own shape, initial values, optimizer, learning rate,
 //! weight decay, label smoothing, dropout and normalisation.
 //!
@@ -25,6 +25,8 @@
 //! The loops run on rayon's current pool. Calls from inside it (`rayon::scope`) save
 //! waking it up at every step.
 
+mod batch;
+mod elements;
 mod gradient;
 mod layer;
 mod layout;
@@ -37,6 +39,7 @@ mod view;
 
 use rayon::prelude::*;
 
+pub use batch::{Batch, Targets};
 pub use update::{BETAS, EPSILON, Method};
 pub use view::{FeatureRows, InMemory};
 
@@ -47,7 +50,7 @@ use self::{
     update::ColumnStep,
     view::{Dropping, Filling, Sight, View},
 };
-use super::{Fitted, Head, HeadKind, LossSum, Normalisation};
+use super::{Fitted, Head, HeadKind, Loss, LossSum, Normalisation};
 use crate::{engine::cpu::Isa, random};
 
 /// How one head of a stack is trained.
@@ -61,7 +64,8 @@ pub struct Member {
     pub method: Method,
     /// Weight decay, not on biases: an L2 penalty, decoupled with AdamW.
     pub weight_decay: f32,
-    /// Share of the target spread over all classes, in [0, 1].
+    /// Share of the target spread over all classes, in [0, 1]; with binary cross-entropy,
+    /// over both answers.
     pub label_smoothing: f32,
     /// Probability with which an input of a layer is dropped, in [0, 1).
     pub dropout: f32,
@@ -72,7 +76,10 @@ pub struct Member {
 pub struct Common {
     /// The standardisation of the training rows; needed where a member asks for it.
     pub standardise: Fitted,
-    /// Weight of each class in the loss.
+    /// What is minimised.
+    pub loss: Loss,
+    /// One an output. With cross-entropy the weight of each class, with binary cross-entropy
+    /// of its positive rows (PyTorch's `pos_weight`); other losses have no use for it.
     pub class_weights: Vec<f32>,
     /// Seed of dropout's choices.
     pub seed: u64,
@@ -80,24 +87,15 @@ pub struct Common {
     pub isa: Isa,
 }
 
-/// Rows that are seen together.
-#[derive(Clone, Copy)]
-pub struct Batch<'a> {
-    /// Where the features come from.
-    pub features: &'a dyn FeatureRows,
-    /// Row numbers, `[B]`.
-    pub rows: &'a [u32],
-    /// Labels, `[B]`, each below the number of classes.
-    pub labels: &'a [u32],
-}
-
 /// What a head saw in a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
     /// In training the loss that is minimised, with smoothing, class weights, and dropout;
-    /// otherwise the plain cross-entropy.
+    /// otherwise the plain one. With losses that are a mean over outputs too, each of them
+    /// weighs 1.
     pub loss: LossSum,
-    /// Rows whose class had the largest logit.
+    /// Rows whose class had the largest logit; with binary cross-entropy, right answers to
+    /// whether a row has a class; with other losses 0.
     pub correct: u64,
 }
 
@@ -197,7 +195,7 @@ impl Stack {
     /// what each member saw.
     ///
     /// # Panics
-    /// When rows, labels and rates do not fit each other and the stack.
+    /// When rows, targets and rates do not fit each other and the stack.
     pub fn step(&mut self, batch: Batch, rates: &[f32]) -> &[Seen] {
         assert_eq!(rates.len(), self.members.len(), "learning rates");
         let name = format!("train/dropout/{}", self.steps);
@@ -234,11 +232,11 @@ impl Stack {
         &self.seen
     }
 
-    /// What each member sees in `batch`: its plain cross-entropy, without dropout,
+    /// What each member sees in `batch`: its plain loss, without dropout,
     /// smoothing and class weights, and its right answers.
     ///
     /// # Panics
-    /// When rows and labels do not fit each other.
+    /// When rows and targets do not fit each other and the stack.
     pub fn judge(&mut self, batch: Batch) -> &[Seen] {
         self.pass(batch, Goal::Judge, Dropping::Off);
         &self.seen
@@ -268,10 +266,10 @@ impl Stack {
     }
 
     fn pass(&mut self, batch: Batch, goal: Goal, dropping: Dropping) {
-        assert_eq!(
-            batch.rows.len(),
-            batch.labels.len(),
-            "a label for every row"
+        let (rows, outputs) = (batch.rows.len(), self.common.class_weights.len());
+        assert!(
+            batch.targets.fit(self.common.loss, rows, outputs),
+            "a target for every row"
         );
         self.fill_views(batch, dropping);
         let plain = vec![1.0; self.common.class_weights.len()];
@@ -279,15 +277,18 @@ impl Stack {
             Goal::Step => &self.common.class_weights,
             Goal::Judge => &plain,
         };
-        let total = batch
-            .labels
-            .iter()
-            .map(|&label| f64::from(weights[label as usize]));
+        let total: f64 = match batch.targets {
+            Targets::Classes(labels) => {
+                let weights = labels.iter().map(|&label| weights[label as usize]);
+                weights.map(f64::from).sum()
+            }
+            Targets::Values(values) => values.len() as f64,
+        };
         let common = Objective {
             label_smoothing: 0.0,
             class_weights: weights,
             weight_sum: weights.iter().sum(),
-            scale: (1.0 / total.sum::<f64>()) as f32,
+            scale: (1.0 / total) as f32,
         };
         let objective = |member: &Member| match goal {
             Goal::Step => Objective {
@@ -300,7 +301,9 @@ impl Stack {
         let pass = Pass {
             goal,
             dropping,
-            labels: batch.labels,
+            rows,
+            targets: batch.targets,
+            loss: self.common.loss,
             objectives: &objectives,
             isa: self.common.isa,
         };
@@ -365,7 +368,7 @@ impl Stack {
 /// Runs `units` on `views`: for every block of rows the number of its unit, and what each
 /// slot of it saw, block after block.
 fn run_blocks(units: &mut [Unit], views: &[View], pass: Pass) -> Vec<(usize, Vec<Seen>)> {
-    let (rows, goal) = (pass.labels.len(), pass.goal);
+    let (rows, goal) = (pass.rows, pass.goal);
     units
         .par_iter_mut()
         .for_each(|unit| unit.prepare(rows, goal));

@@ -2,7 +2,8 @@
 //! as columns of one matrix, or one MLP.
 
 use super::{
-    Goal, Seen,
+    Goal, Seen, Targets,
+    elements::Elements,
     gradient::SQUARE,
     layer::{Layer, Step},
     layout::{Activations, BLOCK_ROWS, LANES, Parameters},
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     engine::cpu::isa::Isa,
-    head::{Head, HeadKind},
+    head::{Head, HeadKind, Loss},
 };
 
 /// A head's place in its unit.
@@ -266,7 +267,9 @@ pub(super) struct Pass<'a> {
     pub(super) goal: Goal,
     pub(super) dropping: Dropping,
     /// Of the whole batch.
-    pub(super) labels: &'a [u32],
+    pub(super) rows: usize,
+    pub(super) targets: Targets<'a>,
+    pub(super) loss: Loss,
     /// The objective of every member.
     pub(super) objectives: &'a [Objective<'a>],
     pub(super) isa: Isa,
@@ -277,7 +280,7 @@ impl Block<'_> {
     /// `input` is the block's part of the batch; returns what each slot saw.
     pub(super) fn run(mut self, input: &[f32], pass: Pass) -> Vec<Seen> {
         let first = self.index * BLOCK_ROWS;
-        let labels = &pass.labels[first..pass.labels.len().min(first + BLOCK_ROWS)];
+        let end = pass.rows.min(first + BLOCK_ROWS);
         let mask = self
             .lower
             .as_ref()
@@ -285,22 +288,42 @@ impl Block<'_> {
         match &mut self.lower {
             None => self.output.forward(input, self.logits, pass.isa),
             Some(lower) => {
-                lower.forward(input, mask, (self.index, labels.len()), pass.isa);
+                lower.forward(input, mask, (self.index, end - first), pass.isa);
                 self.output
                     .forward(lower.activations, self.logits, pass.isa);
             }
         }
         let mut seen = vec![Seen::default(); self.slots.len()];
         for (slot, seen) in self.slots.iter().zip(&mut seen) {
-            let rows = Rows {
-                block: self.logits,
-                column: slot.column,
-                labels,
-                objective: pass.objectives[slot.member],
-                goal: pass.goal,
-                seen,
-            };
-            rows.run(pass.isa);
+            let (block, column) = (&mut *self.logits, slot.column);
+            let (objective, goal) = (pass.objectives[slot.member], pass.goal);
+            match pass.targets {
+                Targets::Classes(labels) => {
+                    let labels = &labels[first..end];
+                    let rows = Rows {
+                        block,
+                        column,
+                        labels,
+                        objective,
+                        goal,
+                        seen,
+                    };
+                    rows.run(pass.isa);
+                }
+                Targets::Values(values) => {
+                    let outputs = objective.class_weights.len();
+                    let elements = Elements {
+                        block,
+                        column,
+                        targets: &values[first * outputs..end * outputs],
+                        loss: pass.loss,
+                        objective,
+                        goal,
+                        seen,
+                    };
+                    elements.run(pass.isa);
+                }
+            }
         }
         if let (Some(lower), Goal::Step) = (&mut self.lower, pass.goal) {
             lower.backward(self.logits, mask.map_or(1.0, Mask::scale), pass.isa);

@@ -107,14 +107,12 @@ pub fn negative_log_likelihood(logits: &[f32], label: usize, temperature: f64) -
     partition.ln() - scaled(logits[label])
 }
 
-/// As [`negative_log_likelihood`] of `row`; the probabilities are left in
-/// `probabilities`.
-pub(super) fn negative_log(
-    row: &[f32],
-    label: usize,
-    temperature: f64,
-    probabilities: &mut [f64],
-) -> f64 {
+/// As [`negative_log_likelihood`] of `row` `[C]`; its probabilities are left in
+/// `probabilities` `[C]`.
+///
+/// # Panics
+/// When `label` is not below the number of logits.
+pub fn negative_log(row: &[f32], label: usize, temperature: f64, probabilities: &mut [f64]) -> f64 {
     let maximum = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     for (probability, z) in probabilities.iter_mut().zip(row) {
         *probability = ((f64::from(*z) - maximum) / temperature).exp();

@@ -24,14 +24,21 @@ pub fn class_figures(confusion: &[Vec<u64>]) -> Vec<ClassFigures> {
         let hits = row[class];
         let rows: u64 = row.iter().sum();
         let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
-        ClassFigures {
+        ClassFigures::of(hits, rows, predicted)
+    };
+    confusion.iter().enumerate().map(figures).collect()
+}
+
+impl ClassFigures {
+    /// Of `rows` rows of the class and `predicted` ones, `hits` of which are both.
+    pub(in crate::head) fn of(hits: u64, rows: u64, predicted: u64) -> Self {
+        Self {
             rows,
             precision: share(hits, predicted),
             recall: share(hits, rows),
             f1: share(2 * hits, rows + predicted),
         }
-    };
-    confusion.iter().enumerate().map(figures).collect()
+    }
 }
 
 fn share(part: u64, whole: u64) -> f64 {

@@ -1,4 +1,5 @@
-//! Figures of predicted numbers, as scikit-learn's `r2_score` and `mean_absolute_error`.
+//! Figures of predicted numbers, as scikit-learn's `r2_score`, `mean_absolute_error` and
+//! `root_mean_squared_error`.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ pub struct RegressionFigures {
     pub r2: f64,
     /// Mean of |y − ŷ|, in the target's unit.
     pub mae: f64,
+    /// √ of the mean of (y − ŷ)², in the target's unit.
+    pub rmse: f64,
 }
 
 /// Compares `predictions` `[N]` with `targets` `[N]`; `None` where there are none.
@@ -35,6 +38,7 @@ pub fn regression_figures(predictions: &[f32], targets: &[f32]) -> Option<Regres
     Some(RegressionFigures {
         r2,
         mae: absolute / rows,
+        rmse: (residual / rows).sqrt(),
     })
 }
 

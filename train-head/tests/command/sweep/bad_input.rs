@@ -87,8 +87,13 @@ fn cache_that_cannot_be_learned_from_is_named_and_nothing_is_left() {
         (empty, "the training split has no labelled row"),
     ] {
         let place = Place::with(&recipe);
-        let stderr = place.run("sweep @cache --out @sweep", Exit::Input).stderr;
-        assert!(stderr.contains(said), "{stderr}");
+        for command in ["sweep", "linear", "mlp"] {
+            let stderr = place
+                .run(&format!("{command} @cache --out @{command}"), Exit::Input)
+                .stderr;
+            assert!(stderr.contains(said), "{stderr}");
+            assert!(!place.path("linear/run.json").exists());
+        }
         assert!(!place.path("sweep").exists());
     }
 }

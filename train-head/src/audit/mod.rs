@@ -1,0 +1,114 @@
+//! `train-head audit`: what is wrong with a data set, as far as its features show.
+//!
+//! ```text
+//! features ── cosines, block by block ──► duplicates.parquet, leaks.parquet   (similar, findings)
+//!          │                         └──► outliers.parquet
+//!          └─ heads on folds ── confident learning ──► labels.parquet         (labels)
+//! ```
+//!
+//! All rows take part, of every split and without a label too; of several views of an image the first.
+//! What is held beside the features: a few numbers a row, blocks of rows, and one head a fold.
+
+mod findings;
+mod judges;
+mod labels;
+mod report;
+mod similar;
+mod tables;
+
+use std::time::Instant;
+
+use common::{
+    cache::CacheReader,
+    exit::Exit,
+    interrupt::Interrupt,
+    source::{Sample, Split},
+};
+
+use self::tables::Tables;
+use crate::{
+    dataset::{Dataset, Unlabelled, Wanted, choose_layer},
+    failure::{Failure, OrExit},
+    plan::AuditPlan,
+};
+
+/// The rows that are looked at.
+struct Audited {
+    reader: CacheReader,
+    dataset: Dataset,
+    /// Of the dataset, ascending: the first view of every image.
+    rows: Vec<u32>,
+}
+
+impl Audited {
+    /// What the plan says of row `row` of the dataset.
+    fn sample(&self, row: u32) -> &Sample {
+        // Every feature row is a row of the plan: the reader has checked it.
+        &self.reader.plan().rows()[self.dataset.rows[row as usize].id as usize]
+    }
+
+    fn split(&self, row: u32) -> Split {
+        self.dataset.rows[row as usize].split
+    }
+
+    /// Class of row `row`.
+    fn label(&self, row: u32) -> Option<&str> {
+        let label = usize::try_from(self.sample(row).label).ok()?;
+        let classes = &self.reader.manifest().classes;
+        classes.get(label).map(String::as_str)
+    }
+}
+
+/// Audits the cache, writes the tables, and prints a summary.
+pub(crate) fn run(plan: &AuditPlan) -> Result<Exit, Failure> {
+    let start = Instant::now();
+    let stop = Interrupt::listen().or_exit(Exit::Failure)?;
+    let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
+    let layer = choose_layer(&reader, plan.layer.as_deref())?.clone();
+    let tables = Tables::new(&plan.out, plan.existing)?;
+    let wanted = Wanted {
+        splits: &Split::ALL,
+        unlabelled: Unlabelled::Keep,
+        allowance: plan.memory,
+    };
+    let dataset = Dataset::load(&reader, &layer, wanted, &stop)?;
+    let first_view = |row: &u32| dataset.rows[*row as usize].view == 0;
+    let rows: Vec<u32> = (0..dataset.rows.len() as u32).filter(first_view).collect();
+    if rows.is_empty() {
+        let message = format!(
+            "cache `{}`: holds no features (extract some images)",
+            plan.cache.display()
+        );
+        return Err(Failure::new(Exit::Input, message));
+    }
+    let mut audited = Audited {
+        reader,
+        dataset,
+        rows,
+    };
+    let likenesses = similar::search(&audited, (plan.near, plan.neighbours), &stop)?;
+    let duplicates = findings::duplicates(&audited, &likenesses);
+    let leaks = findings::leaks(&audited, &likenesses);
+    let outliers = findings::outliers(&audited, &likenesses, plan.outliers);
+    let labels = labels::judge(&mut audited, plan, &tables, &stop)?;
+    tables.duplicates(&audited, &duplicates)?;
+    tables.leaks(&audited, &leaks)?;
+    tables.outliers(&audited, &outliers)?;
+    if let labels::Labels::Judged(judged) = &labels {
+        tables.labels(&audited, judged)?;
+    }
+    let summary = report::Summary::new(
+        &audited,
+        (plan, layer.name.as_str()),
+        report::Found {
+            duplicates: &duplicates,
+            leaks: &leaks,
+            outliers: &outliers,
+            labels: &labels,
+        },
+        start.elapsed(),
+    );
+    tables.summary(&summary)?;
+    crate::report::result(plan.report.result, &summary.text(&audited, plan), &summary)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,141 @@
+//! Where values that are not held in memory are found again: in the cache's own files, or in a
+//! temporary one.
+
+use std::{
+    env,
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use common::{
+    cache::{Embedding, FeatureBatch, FeatureDtype},
+    exit::Exit,
+};
+
+use super::{disk::Stretch, value_bytes};
+use crate::failure::Failure;
+
+/// Most files of a cache that are kept open; of one with more parts the values are copied.
+const MOST_FILES: usize = 256;
+
+/// Bytes that are gathered before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// The files.
+pub(super) struct Store {
+    dtype: FeatureDtype,
+    /// Bytes that the temporary file may come to, for messages.
+    needed: u64,
+    /// How many files of the cache are open, and the last of them.
+    opened: usize,
+    last: Option<(Arc<Path>, Arc<File>)>,
+    copy: Option<TemporaryCopy>,
+}
+
+/// The temporary file. It has no name: it is gone when the program ends, however it does.
+struct TemporaryCopy {
+    file: Arc<File>,
+    place: Arc<Path>,
+    bytes: u64,
+}
+
+impl Store {
+    /// No file yet.
+    pub(super) fn new(dtype: FeatureDtype, needed: u64) -> Self {
+        Self {
+            dtype,
+            needed,
+            opened: 0,
+            last: None,
+            copy: None,
+        }
+    }
+
+    pub(super) fn dtype(&self) -> FeatureDtype {
+        self.dtype
+    }
+
+    /// Sees to it that the values of `batch` can be read from a file.
+    pub(super) fn keep(&mut self, batch: &FeatureBatch) -> Result<Stretch, Failure> {
+        let Some(place) = batch.place() else {
+            return self.copy(batch);
+        };
+        let known = self.last.as_ref().filter(|(path, _)| *path == place.path);
+        let file = match known {
+            Some((_, file)) => Arc::clone(file),
+            None if self.opened >= MOST_FILES => return self.copy(batch),
+            None => {
+                let file = File::open(&place.path).map_err(|error| {
+                    let message = format!("`{}`: opening failed: {error}", place.path.display());
+                    Failure::new(Exit::Input, message)
+                })?;
+                let file = Arc::new(file);
+                self.opened += 1;
+                self.last = Some((Arc::clone(&place.path), Arc::clone(&file)));
+                file
+            }
+        };
+        Ok(Stretch {
+            file,
+            path: Arc::clone(&place.path),
+            offset: place.offset,
+        })
+    }
+
+    fn copy(&mut self, batch: &FeatureBatch) -> Result<Stretch, Failure> {
+        let needed = self.needed;
+        let copied = match &mut self.copy {
+            Some(copy) => copy.append(batch),
+            none => TemporaryCopy::create().and_then(|copy| none.insert(copy).append(batch)),
+        };
+        copied.map_err(|error| {
+            let message = format!(
+                "temporary file in `{}` for features beyond --memory: {error} (up to {} MB are needed: allow more memory, or name a folder with room in the variable TMPDIR)",
+                env::temp_dir().display(),
+                needed.div_ceil(1_000_000)
+            );
+            Failure::new(Exit::Failure, message)
+        })
+    }
+}
+
+impl TemporaryCopy {
+    fn create() -> io::Result<Self> {
+        Ok(Self {
+            file: Arc::new(tempfile::tempfile()?),
+            place: env::temp_dir().into(),
+            bytes: 0,
+        })
+    }
+
+    fn append(&mut self, batch: &FeatureBatch) -> io::Result<Stretch> {
+        let offset = self.bytes;
+        let mut writer = BufWriter::with_capacity(WRITE_BYTES, &*self.file);
+        let (dtype, count) = match batch.values() {
+            Embedding::F16(values) => {
+                write_all(&mut writer, values.iter().map(|value| value.to_le_bytes()))?;
+                (FeatureDtype::F16, values.len())
+            }
+            Embedding::F32(values) => {
+                write_all(&mut writer, values.iter().map(|value| value.to_le_bytes()))?;
+                (FeatureDtype::F32, values.len())
+            }
+        };
+        writer.flush()?;
+        self.bytes += count as u64 * value_bytes(dtype);
+        Ok(Stretch {
+            file: Arc::clone(&self.file),
+            path: Arc::clone(&self.place),
+            offset,
+        })
+    }
+}
+
+fn write_all<const N: usize>(
+    writer: &mut impl Write,
+    mut values: impl Iterator<Item = [u8; N]>,
+) -> io::Result<()> {
+    values.try_for_each(|bytes| writer.write_all(&bytes))
+}
