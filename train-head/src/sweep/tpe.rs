@@ -1,33 +1,24 @@
-//! Bayesian search: a tree-structured Parzen estimator (Bergstra et al., "Algorithms for
-//! Hyper-Parameter Optimization", 2011) with one kernel over all dimensions.
+//! Bayesian search: tree-structured Parzen estimators (Bergstra et al., "Algorithms for
+//! Hyper-Parameter Optimization", 2011), one for every dimension.
 //!
-//! The trials so far are split into good and other ones; both become a density, and of
-//! candidates drawn from the good one that is proposed whose ratio of densities is largest.
-//! Proposals of the same round count as other ones, which keeps a round from crowding in one
-//! place. A name that a point's solver has no use for is as likely everywhere.
-//!
-//! Written here because the crates there are propose one point at a time, one dimension at
-//! a time.
+//! They are told the ranks of the trials so far. Proposals of a round count as the worst of all
+//! trials for those behind them, which keeps a round from crowding in one place. Where a point's
+//! solver has no use for a name, its estimator is told so.
 
-use std::f64::consts::PI;
+use std::convert::Infallible;
 
-use common::head::statistics::normal_tails;
-use rand::Rng;
+use rand::{Rng, RngCore};
 use rand_chacha::ChaCha8Rng;
+use rand_core::TryRng;
+use tpe::{TpeOptimizer, TpeOptimizerBuilder};
 
-use super::space::{Dimension, Domain, Positions, Space};
+use super::space::{Domain, Positions, Space};
 
-/// Share of the trials that is called good, and the most of them.
-const GOOD: (f64, usize) = (0.2, 25);
+/// Share of the trials that is called good.
+const GOOD: f64 = 0.2;
 
 /// Points drawn from the good density for each proposal.
 const CANDIDATES: usize = 48;
-
-/// Weight of a choice's own kernel; the rest goes to all choices alike.
-const OWN_CHOICE: f64 = 0.75;
-
-/// Narrowest kernel along a range, as a share of it.
-const LEAST_WIDTH: f64 = 0.04;
 
 /// `count` proposals, given the positions of the trials so far, best first.
 pub(super) fn propose(
@@ -36,148 +27,100 @@ pub(super) fn propose(
     count: usize,
     stream: &mut ChaCha8Rng,
 ) -> Vec<Positions> {
-    let good = ((ranked.len() as f64 * GOOD.0).ceil() as usize).min(GOOD.1);
-    let (good, rest) = ranked.split_at(good);
-    let good = Density::new(space, good.to_vec());
-    let mut other = rest.to_vec();
-    let mut proposals = Vec::new();
-    for _ in 0..count {
-        let others = Density::new(space, other.clone());
-        let candidates = (0..CANDIDATES).map(|_| {
-            let point = good.draw(stream);
-            let merit = good.of(&point).ln() - others.of(&point).ln();
-            (merit, point)
-        });
-        let best = candidates.max_by(|(a, _), (b, _)| a.total_cmp(b));
-        let best = best.map_or_else(Positions::default, |(_, point)| point);
-        other.push(best.clone());
-        proposals.push(best);
+    let mut estimators = Estimators::new(space);
+    for (rank, positions) in ranked.iter().enumerate() {
+        estimators.tell(positions, rank as f64);
     }
-    proposals
-}
-
-/// A mixture of kernels around points, and of the uniform density.
-struct Density<'a> {
-    space: &'a Space,
-    points: Vec<Positions>,
-    /// Of the kernels along ranges, around each point: their height in every dimension.
-    heights: Vec<Vec<f64>>,
-    width: f64,
-}
-
-impl<'a> Density<'a> {
-    fn new(space: &'a Space, points: Vec<Positions>) -> Self {
-        let dimensions = space.0.len() as f64;
-        // Scott's rule for a spread of a quarter of the range.
-        let width = 0.25 * (points.len().max(1) as f64).powf(-1.0 / (dimensions + 4.0));
-        let width = width.max(LEAST_WIDTH);
-        let height = |centre: &Option<f64>| centre.map_or(0.0, |centre| height(centre, width));
-        Self {
-            space,
-            heights: points
-                .iter()
-                .map(|point| point.iter().map(height).collect())
-                .collect(),
-            points,
-            width,
-        }
-    }
-
-    fn of(&self, point: &Positions) -> f64 {
-        let uniform: f64 = self
-            .space
-            .0
-            .iter()
-            .map(|dimension| uniform(&dimension.domain))
-            .product();
-        let kernels = self.points.iter().zip(&self.heights);
-        let kernels = kernels.map(|(centre, heights)| {
-            let dimensions = self.space.0.iter().zip(heights);
-            let factors = dimensions
-                .zip(centre.iter().zip(point))
-                .map(|(dimension, pair)| self.factor(dimension, pair));
-            factors.product::<f64>()
-        });
-        (uniform + kernels.sum::<f64>()) / (self.points.len() + 1) as f64
-    }
-
-    /// The density of one dimension at `at`, around `centre`.
-    fn factor(
-        &self,
-        (dimension, height): (&Dimension, &f64),
-        pair: (&Option<f64>, &Option<f64>),
-    ) -> f64 {
-        match (&dimension.domain, pair) {
-            (Domain::Range(_), (Some(centre), Some(at))) => {
-                let distance = (at - centre) / self.width;
-                height * (-0.5 * distance * distance).exp()
-            }
-            (Domain::Choices(choices), (Some(centre), Some(at))) => {
-                let own = if centre == at { OWN_CHOICE } else { 0.0 };
-                own + (1.0 - OWN_CHOICE) / choices.len() as f64
-            }
-            (domain, _) => uniform(domain),
-        }
-    }
-
-    fn draw(&self, stream: &mut ChaCha8Rng) -> Positions {
-        let centre = self.points.get(stream.random_range(0..=self.points.len()));
-        let mut point = Vec::with_capacity(self.space.0.len());
-        for (index, dimension) in self.space.0.iter().enumerate() {
-            let centre = centre.and_then(|centre| centre[index]);
-            point.push(Some(match (&dimension.domain, centre) {
-                (Domain::Range(_), Some(centre)) => draw_normal(centre, self.width, stream),
-                (Domain::Choices(_), Some(centre)) if stream.random_bool(OWN_CHOICE) => centre,
-                (domain, _) => draw_uniform(domain, stream),
-            }));
-        }
-        self.space.settle(point)
-    }
-}
-
-fn uniform(domain: &Domain) -> f64 {
-    match domain {
-        Domain::Range(_) => 1.0,
-        Domain::Choices(choices) => 1.0 / choices.len() as f64,
-    }
+    (0..count)
+        .map(|_| {
+            let proposal = space.settle(estimators.ask(stream));
+            estimators.tell(&proposal, f64::INFINITY);
+            proposal
+        })
+        .collect()
 }
 
 /// Positions at random.
 pub(super) fn draw_anywhere(space: &Space, stream: &mut ChaCha8Rng) -> Positions {
-    let dimensions = space.0.iter();
-    let positions = dimensions.map(|dimension| Some(draw_uniform(&dimension.domain, stream)));
-    space.settle(positions.collect())
-}
-
-fn draw_uniform(domain: &Domain, stream: &mut ChaCha8Rng) -> f64 {
-    match domain {
+    let draw = |domain: &Domain| match domain {
         Domain::Range(_) => stream.random(),
         Domain::Choices(choices) => stream.random_range(0..choices.len()) as f64,
+    };
+    let domains = space.0.iter().map(|dimension| &dimension.domain);
+    space.settle(domains.map(draw).map(Some).collect())
+}
+
+/// One for each dimension of a space.
+struct Estimators<'a>(Vec<(&'a Domain, TpeOptimizer)>);
+
+impl<'a> Estimators<'a> {
+    fn new(space: &'a Space) -> Self {
+        let domains = space.0.iter().map(|dimension| &dimension.domain);
+        Self(domains.map(|domain| (domain, estimator(domain))).collect())
     }
-}
 
-/// The normal density around `centre`, cut off at 0 and 1, where it is largest.
-fn height(centre: f64, width: f64) -> f64 {
-    let inside = below((1.0 - centre) / width) - below(-centre / width);
-    1.0 / (width * (2.0 * PI).sqrt() * inside)
-}
-
-fn draw_normal(centre: f64, width: f64, stream: &mut ChaCha8Rng) -> f64 {
-    // At least half of the density is inside, so that this ends soon.
-    loop {
-        // Box and Muller.
-        let radius = (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt();
-        let at = centre + width * radius * (2.0 * PI * stream.random::<f64>()).cos();
-        if (0.0..=1.0).contains(&at) {
-            return at;
+    fn tell(&mut self, positions: &Positions, value: f64) {
+        for ((domain, estimator), position) in self.0.iter_mut().zip(positions) {
+            // NaN stands for a name that is not used.
+            let position = position.map_or(f64::NAN, |at| at.clamp(0.0, end(domain).next_down()));
+            if estimator.tell(position, value).is_err() {
+                unreachable!("the position is within the range, the value a number");
+            }
         }
     }
+
+    fn ask(&mut self, stream: &mut ChaCha8Rng) -> Positions {
+        let ask = |(domain, estimator): &mut (&Domain, TpeOptimizer)| {
+            let Ok(position) = estimator.ask(&mut Stream(&mut *stream));
+            Some(match domain {
+                Domain::Range(_) => position,
+                Domain::Choices(_) => position.floor(),
+            })
+        };
+        self.0.iter_mut().map(ask).collect()
+    }
 }
 
-/// The share of the standard normal distribution below `x`.
-fn below(x: f64) -> f64 {
-    let tail = 0.5 * normal_tails(x.abs());
-    if x < 0.0 { tail } else { 1.0 - tail }
+fn estimator(domain: &Domain) -> TpeOptimizer {
+    let density = match domain {
+        Domain::Range(_) => tpe::parzen_estimator(),
+        Domain::Choices(_) => tpe::histogram_estimator(),
+    };
+    let mut builder = TpeOptimizerBuilder::new();
+    builder.gamma(GOOD).candidates(CANDIDATES);
+    let built = tpe::range(0.0, end(domain)).map(|range| builder.build(density, range));
+    let Ok(Ok(estimator)) = built else {
+        unreachable!("a range has a width, and the constants are valid");
+    };
+    estimator
+}
+
+/// Where positions end: a choice's are below the number of choices.
+fn end(domain: &Domain) -> f64 {
+    match domain {
+        Domain::Range(_) => 1.0,
+        Domain::Choices(choices) => choices.len() as f64,
+    }
+}
+
+/// A stream as the estimators take it, who know a later generation of traits.
+struct Stream<'a>(&'a mut ChaCha8Rng);
+
+impl TryRng for Stream<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill_bytes(bytes);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -212,17 +155,5 @@ mod tests {
         let by_chance: Vec<Positions> = (0..1000).map(|_| draw(&mut stream)).collect();
         let (proposed, random) = (mean(&trials[48..]), mean(&by_chance));
         assert!(proposed < 0.6 * random, "{proposed} {random}");
-    }
-
-    #[test]
-    fn normal_distribution_is_the_textbooks() {
-        for (x, share) in [
-            (0.0, 0.5),
-            (1.0, 0.841_344_746),
-            (-1.959_964, 0.025),
-            (3.0, 0.998_650_102),
-        ] {
-            assert!((below(x) - share).abs() < 2e-7, "{x}");
-        }
     }
 }
