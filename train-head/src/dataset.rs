@@ -78,7 +78,7 @@ impl Dataset {
         stop: &Interrupt,
     ) -> Result<Self, Failure> {
         let mut dataset = Self {
-            features: Features::of(reader, layer, (wanted.splits, wanted.allowance)),
+            features: Features::new(layer.dim(), wanted.allowance),
             labels: Vec::new(),
             rows: Vec::new(),
             unlabelled: 0,
