@@ -162,7 +162,7 @@ pub(crate) struct ModelArgs {
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Resources")]
 pub(crate) struct MemoryArgs {
-    /// Memory that features may take, for example 512M or 4G; larger ones are read from disk as they
+    /// Memory that features may take, for example 512M or 4G; those beyond are read from disk as they
     /// are needed, with the same result [default: all]
     #[arg(long, value_name = "SIZE", value_parser = plan::parse_size)]
     pub(crate) memory: Option<u64>,

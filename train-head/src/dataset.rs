@@ -98,7 +98,7 @@ impl Dataset {
         stop: &Interrupt,
     ) -> Result<Self, Failure> {
         let mut dataset = Self {
-            features: Features::of(reader, layer, (wanted.splits, wanted.allowance)),
+            features: Features::new(layer.dim(), wanted.allowance),
             labels: Vec::new(),
             targets: Vec::new(),
             names: labelling.names.clone(),

@@ -1,10 +1,9 @@
 //! Feature rows of a cache, copied out a batch at a time.
 //!
-//! Within the allowance (there need be none) the batches of an Arrow cache stay memory-mapped, so that
-//! what is held is a list of positions and the system pages the values in, and those of a Parquet
-//! cache are in memory. Beyond it nothing is held: every row is read from its file when it is asked for,
-//! from the Arrow file itself, or from a temporary copy of what Parquet decodes to (`spill`).
-//! Which of the two it is changes no value.
+//! The batches of an Arrow cache stay memory-mapped, so that what is held is a list of positions and the system
+//! pages the values in, and those of a Parquet cache are in memory, as many as the allowance (there need be
+//! none) covers. The rows of all others are read from a file when they are asked for: from the Arrow
+//! file itself, or from a temporary copy of what Parquet decodes to (`spill`). Which it is changes no value.
 
 mod disk;
 mod spill;
@@ -12,9 +11,8 @@ mod spill;
 use std::hash::{DefaultHasher, Hasher};
 
 use common::{
-    cache::{CacheReader, FeatureBatch, FeatureDtype, Layer},
+    cache::{FeatureBatch, FeatureDtype},
     head::stack::FeatureRows,
-    source::Split,
 };
 
 pub(crate) use disk::ReadFailure;
@@ -25,15 +23,18 @@ use crate::failure::Failure;
 
 /// Rows of one layer, in an order of their own.
 pub(crate) struct Features {
-    batches: Batches,
+    batches: Vec<Values>,
     positions: Vec<Position>,
     width: usize,
+    allowance: Allowance,
+    held_bytes: u64,
+    store: Store,
 }
 
-/// Where the values are.
-enum Batches {
-    Memory(Vec<FeatureBatch>),
-    Disk(Store, Vec<Stretch>),
+/// Where the values of a batch are.
+enum Values {
+    Held(Box<FeatureBatch>),
+    OnDisk(FeatureDtype, Stretch),
 }
 
 #[derive(Clone, Copy)]
@@ -71,32 +72,16 @@ pub(crate) enum Inspection {
 }
 
 impl Features {
-    /// No rows yet, of `width` values each; they will be held in memory.
-    pub(crate) fn new(width: usize) -> Self {
+    /// No rows yet, of `width` values each, of which `allowance` may be held.
+    pub(crate) fn new(width: usize, allowance: Allowance) -> Self {
         Self {
-            batches: Batches::Memory(Vec::new()),
+            batches: Vec::new(),
             positions: Vec::new(),
             width,
+            allowance,
+            held_bytes: 0,
+            store: Store::default(),
         }
-    }
-
-    /// No rows yet, of `layer`; those of `splits` will be read from disk if `allowance` does not
-    /// cover them.
-    pub(crate) fn of(
-        reader: &CacheReader,
-        layer: &Layer,
-        (splits, allowance): (&[Split], Allowance),
-    ) -> Self {
-        let samples = reader.plan().rows().iter();
-        let rows = samples
-            .filter(|sample| splits.contains(&sample.split))
-            .count() as u64;
-        let bytes = rows * u64::from(reader.manifest().identity.views) * layer.row_bytes() as u64;
-        let mut features = Self::new(layer.dim());
-        if !allowance.covers(bytes) {
-            features.batches = Batches::Disk(Store::new(layer.dtype, bytes), Vec::new());
-        }
-        features
     }
 
     /// Adds the rows `rows` of `batch`.
@@ -107,18 +92,18 @@ impl Features {
         if rows.is_empty() {
             return Ok(());
         }
-        let index = match &mut self.batches {
-            Batches::Memory(batches) => {
-                batches.push(batch);
-                batches.len() - 1
-            }
-            Batches::Disk(store, stretches) => {
-                stretches.push(store.keep(&batch)?);
-                stretches.len() - 1
-            }
-        };
+        let index = self.batches.len() as u32;
+        let dtype = batch.values().dtype();
+        let bytes = (batch.rows() * self.width * dtype.bytes()) as u64;
+        self.batches
+            .push(if self.allowance.covers(self.held_bytes + bytes) {
+                self.held_bytes += bytes;
+                Values::Held(Box::new(batch))
+            } else {
+                Values::OnDisk(dtype, self.store.keep(&batch)?)
+            });
         self.positions.extend(rows.iter().map(|&row| Position {
-            batch: index as u32,
+            batch: index,
             row: row as u32,
         }));
         Ok(())
@@ -129,47 +114,41 @@ impl Features {
         self.width
     }
 
-    /// Copies `rows` into `output`, which becomes `[rows, width]`.
+    /// Copies `rows` into `output`, which becomes `[rows, width]`. Rows that follow each other on
+    /// disk are read together.
     pub(crate) fn gather(&self, rows: &[u32], output: &mut Vec<f32>) {
         output.resize(rows.len() * self.width, 0.0);
-        match &self.batches {
-            Batches::Memory(_) => {
-                for (&row, output) in rows.iter().zip(output.chunks_exact_mut(self.width)) {
-                    self.copy_row(row, output);
-                }
-            }
-            Batches::Disk(..) => self.gather_runs(rows, output),
-        }
-    }
-
-    /// As [`Features::gather`]; rows that follow each other on disk are read together.
-    fn gather_runs(&self, mut rows: &[u32], mut output: &mut [f32]) {
-        while let Some(&first) = rows.first() {
-            let start = self.positions[first as usize];
-            let follows = |(step, row): (usize, &u32)| {
-                let position = self.positions[*row as usize];
-                (position.batch, position.row as usize) == (start.batch, start.row as usize + step)
-            };
-            let run = rows
-                .iter()
-                .enumerate()
-                .take_while(|pair| follows(*pair))
-                .count();
+        let (mut rows, mut output) = (rows, &mut output[..]);
+        while !rows.is_empty() {
+            let run = self.run(rows);
             let (now, later) = output.split_at_mut(run * self.width);
-            self.read(start, now);
+            self.read(self.positions[rows[0] as usize], now);
             (rows, output) = (&rows[run..], later);
         }
     }
 
+    /// How many of `rows`, of which there is one, follow each other in a batch.
+    fn run(&self, rows: &[u32]) -> usize {
+        let start = self.positions[rows[0] as usize];
+        let follows = |(step, row): (usize, &u32)| {
+            let position = self.positions[*row as usize];
+            (position.batch, position.row as usize) == (start.batch, start.row as usize + step)
+        };
+        let pairs = rows.iter().enumerate();
+        pairs.take_while(|pair| follows(*pair)).count()
+    }
+
     /// The rows from `start` on, as many as `output` has.
     fn read(&self, start: Position, output: &mut [f32]) {
-        match &self.batches {
-            Batches::Memory(batches) => {
-                batches[start.batch as usize].copy_row(start.row as usize, output);
+        let first_row = start.row as usize;
+        match &self.batches[start.batch as usize] {
+            Values::Held(batch) => {
+                for (row, output) in (first_row..).zip(output.chunks_exact_mut(self.width)) {
+                    batch.copy_row(row, output);
+                }
             }
-            Batches::Disk(store, stretches) => {
-                let first_value = start.row as usize * self.width;
-                stretches[start.batch as usize].read(store.dtype(), first_value, output);
+            Values::OnDisk(dtype, stretch) => {
+                stretch.read(*dtype, first_row * self.width, output);
             }
         }
     }

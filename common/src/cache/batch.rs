@@ -24,6 +24,14 @@ pub enum Embedding<'a> {
 }
 
 impl Embedding<'_> {
+    /// The number type.
+    pub fn dtype(&self) -> FeatureDtype {
+        match self {
+            Self::F16(_) => FeatureDtype::F16,
+            Self::F32(_) => FeatureDtype::F32,
+        }
+    }
+
     /// Address of the first value.
     pub(super) fn address(&self) -> usize {
         match self {

@@ -152,12 +152,15 @@ fn a_training_that_fails_leaves_the_old_run_whole() {
 fn what_a_killed_training_left_is_removed_and_no_obstacle() {
     let bench = bench_with_cache(&[]);
     fs::create_dir(bench.path("run")).unwrap();
-    fs::write(bench.path("run/.metrics.jsonl.x1y2z3.tmp"), "{}").unwrap();
+    let events = "events.out.tfevents.train-head";
+    for name in ["metrics.jsonl", events] {
+        fs::write(bench.path(&format!("run/.{name}.x1y2z3.tmp")), "{}").unwrap();
+    }
     bench
         .train_head(&["linear", "cache", "--out", "run"])
         .exited(0);
     assert_eq!(
         crate::sorted_names(&bench.path("run")),
-        ["head.safetensors", "metrics.jsonl", "run.json"]
+        [events, "head.safetensors", "metrics.jsonl", "run.json"]
     );
 }

@@ -24,10 +24,8 @@ const MOST_FILES: usize = 256;
 const WRITE_BYTES: usize = 1 << 20;
 
 /// The files.
+#[derive(Default)]
 pub(super) struct Store {
-    dtype: FeatureDtype,
-    /// Bytes that the temporary file may come to, for messages.
-    needed: u64,
     /// How many files of the cache are open, and the last of them.
     opened: usize,
     last: Option<(Arc<Path>, Arc<File>)>,
@@ -42,21 +40,6 @@ struct TemporaryCopy {
 }
 
 impl Store {
-    /// No file yet.
-    pub(super) fn new(dtype: FeatureDtype, needed: u64) -> Self {
-        Self {
-            dtype,
-            needed,
-            opened: 0,
-            last: None,
-            copy: None,
-        }
-    }
-
-    pub(super) fn dtype(&self) -> FeatureDtype {
-        self.dtype
-    }
-
     /// Sees to it that the values of `batch` can be read from a file.
     pub(super) fn keep(&mut self, batch: &FeatureBatch) -> Result<Stretch, Failure> {
         let Some(place) = batch.place() else {
@@ -85,16 +68,14 @@ impl Store {
     }
 
     fn copy(&mut self, batch: &FeatureBatch) -> Result<Stretch, Failure> {
-        let needed = self.needed;
         let copied = match &mut self.copy {
             Some(copy) => copy.append(batch),
             none => TemporaryCopy::create().and_then(|copy| none.insert(copy).append(batch)),
         };
         copied.map_err(|error| {
             let message = format!(
-                "temporary file in `{}` for features beyond --memory: {error} (up to {} MB are needed: allow more memory, or name a folder with room in the variable TMPDIR)",
-                env::temp_dir().display(),
-                needed.div_ceil(1_000_000)
+                "temporary file in `{}` for features beyond --memory: {error} (allow more memory, or name a folder with room in the variable TMPDIR)",
+                env::temp_dir().display()
             );
             Failure::new(Exit::Failure, message)
         })

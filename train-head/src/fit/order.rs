@@ -56,7 +56,7 @@ mod tests {
     fn draws(sampling: Sampling, epoch: u32) -> (Vec<u32>, Vec<u32>) {
         let labels = [vec![0; 600], vec![1; 60], vec![2; 6]].concat();
         let dataset = Dataset {
-            features: Features::new(1),
+            features: Features::new(1, Allowance::default()),
             labels: labels.clone(),
             targets: Vec::new(),
             names: Vec::new(),

@@ -13,6 +13,9 @@ use crate::{
 /// Far below the features of the usual cache, 180 · 16 · 4 bytes.
 const LITTLE: &str = "--memory 1K";
 
+/// As much as one part's features, 50 · 16 · 4 bytes, and a little more.
+const SOME: &str = "--memory 4K";
+
 fn place(format: FileFormat, dtype: FeatureDtype) -> Place {
     Place::with(&Recipe {
         format,
@@ -39,9 +42,14 @@ fn heads_have_the_same_bytes_with_any_solver_format_and_dtype() {
             let (command, options) = options.split_once(' ').unwrap();
             let line = format!("{command} @cache --overwrite --quiet {options}");
             place.run(&format!("{line} --out @all"), Exit::Success);
-            place.run(&format!("{line} --out @little {LITTLE}"), Exit::Success);
-            let same = place.read("all/head.safetensors") == place.read("little/head.safetensors");
-            assert!(same, "{options} {format} {dtype}");
+            for memory in [LITTLE, SOME] {
+                place.run(&format!("{line} --out @little {memory}"), Exit::Success);
+                let read = |run: &str| place.read(&format!("{run}/head.safetensors"));
+                assert!(
+                    read("all") == read("little"),
+                    "{options} {format} {dtype} {memory}"
+                );
+            }
         }
     }
 }
