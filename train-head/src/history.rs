@@ -63,20 +63,17 @@ impl History {
     /// When it cannot be written.
     pub(crate) fn epoch(&mut self, line: &EpochLine) -> io::Result<()> {
         self.line(line)?;
-        let accuracies = [
+        let values = [
+            ("loss/train", Some(line.train_loss)),
+            ("loss/validation", Some(line.val_loss)),
             ("accuracy/train", line.train_accuracy),
             ("accuracy/validation", line.val_accuracy),
+            ("learning_rate", Some(f64::from(line.learning_rate))),
         ];
-        let mut values = vec![
-            ("loss/train", line.train_loss),
-            ("loss/validation", line.val_loss),
-            ("learning_rate", f64::from(line.learning_rate)),
-        ];
-        values.extend(
-            accuracies
-                .into_iter()
-                .filter_map(|(name, value)| value.map(|value| (name, value))),
-        );
+        let known = values
+            .into_iter()
+            .filter_map(|(tag, value)| value.map(|value| (tag, value)));
+        let values: Vec<_> = known.collect();
         self.events.scalars((now(), u64::from(line.epoch)), &values)
     }
 
