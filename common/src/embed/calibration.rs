@@ -24,6 +24,10 @@ use crate::{
 /// Images that int8 is calibrated on.
 pub const DEFAULT_CALIBRATION_IMAGES: u32 = 128;
 
+/// Number of the way in which int8 weights are rounded; another number stands for other features
+/// with the same scales.
+pub const INT8_ROUNDING: u32 = 1;
+
 /// Seed of the sample.
 pub const DEFAULT_CALIBRATION_SEED: u64 = 0;
 
@@ -42,6 +46,9 @@ pub struct Calibration {
     pub seed: u64,
     /// How large values become.
     pub ranges: Ranges,
+    /// [`INT8_ROUNDING`] of the program that wrote this.
+    #[serde(default)]
+    pub rounding: u32,
 }
 
 /// How far the features of one layer are from f32 over a sample: cosines of
@@ -176,6 +183,7 @@ impl Calibrator {
                 images,
                 seed,
                 ranges,
+                rounding: INT8_ROUNDING,
             },
         })
     }

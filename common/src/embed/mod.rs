@@ -13,7 +13,7 @@ use candle_core::Device;
 
 pub use calibration::{
     Calibrated, Calibration, Calibrator, DEFAULT_CALIBRATION_IMAGES, DEFAULT_CALIBRATION_SEED,
-    DEFAULT_MIN_COSINE, Drift, sample_order,
+    DEFAULT_MIN_COSINE, Drift, INT8_ROUNDING, sample_order,
 };
 pub use error::{EmbedderError, ImageError};
 

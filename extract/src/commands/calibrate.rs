@@ -9,7 +9,9 @@ use std::{cmp::Ordering, path::Path};
 use anyhow::Result;
 use common::{
     cache::{Cache, CacheError, Difference, Identity},
-    embed::{Calibrated, Calibration, Calibrator, Drift, EmbedderOptions, sample_order},
+    embed::{
+        Calibrated, Calibration, Calibrator, Drift, EmbedderOptions, INT8_ROUNDING, sample_order,
+    },
     engine::device::Precision,
     exit::UsageError,
     progress::{Verbosity, say},
@@ -54,6 +56,7 @@ pub(super) fn settle(plan: &RunPlan, source: &Source, listing: &Listing) -> Resu
         settled.options.calibration = Some(Calibration {
             images: settings.images,
             seed: settings.seed,
+            rounding: INT8_ROUNDING,
             ..kept
         });
     } else {
@@ -101,13 +104,15 @@ fn of_identity(identity: &Identity) -> Option<Calibration> {
 
 fn of_another(cache: &Path) -> Result<Calibration> {
     let identity = Cache::open(cache)?.manifest().identity.clone();
-    let calibration = of_identity(&identity).ok_or_else(|| {
+    let mut calibration = of_identity(&identity).ok_or_else(|| {
         UsageError(format!(
             "--calibration-from `{}`: its precision is {}, it has no calibration (name an int8 cache)",
             cache.display(),
             identity.precision
         ))
     })?;
+    // Scales do not depend on it.
+    calibration.rounding = INT8_ROUNDING;
     Ok(calibration)
 }
 

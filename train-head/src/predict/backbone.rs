@@ -2,7 +2,7 @@
 
 use common::{
     backbone::registry,
-    embed::{Calibration, Embedder, EmbedderOptions, Worker},
+    embed::{Calibration, Embedder, EmbedderOptions, INT8_ROUNDING, Worker},
     engine::device::Precision,
     exit::Exit,
     head::RunRecord,
@@ -66,6 +66,13 @@ pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, F
     let calibration: Option<Calibration> = calibration
         .transpose()
         .map_err(|error| unknown("calibration", error.to_string()))?;
+    if calibration
+        .as_ref()
+        .is_some_and(|calibration| calibration.rounding != INT8_ROUNDING)
+    {
+        let problem = "another version of int8 (extract and train again)".to_owned();
+        return Err(unknown("calibration", problem));
+    }
     let options = EmbedderOptions {
         entry,
         weights: plan.weights.clone(),
