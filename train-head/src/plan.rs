@@ -4,6 +4,7 @@ mod audit;
 mod convex;
 mod memory;
 mod probe;
+mod refusal;
 mod settings;
 mod sweep;
 mod task;
@@ -26,9 +27,10 @@ pub(crate) use audit::{
     AuditPlan, DEFAULT_AUDIT_FOLDS, DEFAULT_NEAR, DEFAULT_OUTLIER_NEIGHBOURS, DEFAULT_OUTLIERS,
     Probabilities,
 };
-pub(crate) use convex::{ConvexSolver, recorded_settings};
+pub(crate) use convex::{ConvexSolver, LBFGS, RIDGE, recorded_settings};
 pub(crate) use memory::parse_size;
 pub(crate) use probe::ProbePlan;
+pub(crate) use refusal::{solver_refusal, task_refusal};
 pub(crate) use settings::{ClassWeights, Sampling, Settings, optimizer_defaults};
 pub(crate) use sweep::{
     DEFAULT_ROUND, DEFAULT_SURVIVORS, DEFAULT_SWEEP_EPOCHS, DEFAULT_TRIALS, Refit, SweepPlan,
@@ -185,6 +187,13 @@ impl TryFrom<Cli> for Plan {
 fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
     let convex = ConvexSolver::of(&args, head)?;
     let (loss, labels) = task::task(args.task)?;
+    let settings = settings::settings(loss, &args.step, &args.model)?;
+    let refused = convex
+        .as_ref()
+        .and_then(|solver| solver_refusal(solver.name(), &settings));
+    if let Some(message) = refused {
+        return Err(Failure::new(Exit::Usage, message));
+    }
     Ok(TrainPlan {
         cache: args.cache,
         out: args.out,
@@ -192,7 +201,7 @@ fn train_plan(args: TrainArgs, head: HeadKind) -> Result<TrainPlan, Failure> {
         layer: args.layer,
         labels,
         head,
-        settings: settings::settings(loss, &args.step, &args.model)?,
+        settings,
         convex,
         memory: memory::allowance(args.memory),
         report: reporting(args.report),

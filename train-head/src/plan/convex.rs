@@ -9,11 +9,17 @@ use serde_json::{Value, json};
 
 use super::{Settings, check};
 use crate::{
-    cli::{SolverArg, TaskArg, TrainArgs},
+    cli::{SolverArg, TrainArgs},
     failure::Failure,
     plan,
     schedule::Decay,
 };
+
+/// Logistic regression, by [`logistic`].
+pub(crate) const LBFGS: &str = "lbfgs";
+
+/// Ridge classification, by [`ridge`].
+pub(crate) const RIDGE: &str = "ridge";
 
 /// What is minimised, for which strengths of regularisation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,14 +44,14 @@ impl ConvexSolver {
     pub(super) fn of(args: &TrainArgs, head: HeadKind) -> Result<Option<Self>, Failure> {
         let step = &args.step;
         let owners = [
-            ("--c", step.c.is_some(), SolverArg::Lbfgs, "lbfgs"),
+            ("--c", step.c.is_some(), SolverArg::Lbfgs, LBFGS),
             (
                 "--tolerance",
                 step.tolerance.is_some(),
                 SolverArg::Lbfgs,
-                "lbfgs",
+                LBFGS,
             ),
-            ("--lambda", step.lambda.is_some(), SolverArg::Ridge, "ridge"),
+            ("--lambda", step.lambda.is_some(), SolverArg::Ridge, RIDGE),
         ];
         for (option, given, owner, name) in owners {
             if given && step.solver != owner {
@@ -68,10 +74,6 @@ impl ConvexSolver {
         };
         if head != HeadKind::Linear {
             let message = "--solver: lbfgs and ridge find linear heads only (use `train-head linear`, or adam, adamw or sgd)";
-            return Err(Failure::new(Exit::Usage, message));
-        }
-        if args.task.task != TaskArg::SingleLabel {
-            let message = "--solver: lbfgs and ridge find heads of one label only (use adam, adamw or sgd with this --task)";
             return Err(Failure::new(Exit::Usage, message));
         }
         solver.refuse_options_of_steps(args)?;
@@ -105,11 +107,17 @@ impl ConvexSolver {
         }
     }
 
-    /// An option that would have no effect is a misunderstanding.
+    /// As on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Lbfgs { .. } => LBFGS,
+            Self::Ridge { .. } => RIDGE,
+        }
+    }
+
+    /// Refuses what only steps have.
     fn refuse_options_of_steps(&self, args: &TrainArgs) -> Result<(), Failure> {
         let (step, model) = (&args.step, &args.model);
-        let ridge = matches!(self, Self::Ridge { .. });
-        let weighted = model.class_weights != crate::cli::ClassWeightsArg::None;
         let given = [
             ("--epochs", step.epochs != plan::DEFAULT_EPOCHS),
             ("--patience", step.patience != plan::DEFAULT_PATIENCE),
@@ -122,13 +130,11 @@ impl ConvexSolver {
             ("--warmup-epochs", step.warmup_epochs != 0),
             ("--dropout", model.dropout != 0.0),
             ("--label-smoothing", model.label_smoothing != 0.0),
-            ("--sampling", model.sampling != plan::Sampling::Shuffle),
-            ("--class-weights", ridge && weighted),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((option, _)) => {
-                let solver = if ridge { "ridge" } else { "lbfgs" };
+                let solver = self.name();
                 let message =
                     format!("{option}: `--solver {solver}` has no use for it (leave it out)");
                 Err(Failure::new(Exit::Usage, message))

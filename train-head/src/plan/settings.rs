@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DEFAULT_ADAM_RATE, DEFAULT_ADAMW_DECAY, DEFAULT_BATCH_SIZE, DEFAULT_EPOCHS, DEFAULT_MOMENTUM,
     DEFAULT_PATIENCE, DEFAULT_SEED, DEFAULT_SGD_RATE, DEFAULT_VAL_FRACTION, check, single,
-    task::check_options,
+    task_refusal,
 };
 use crate::{
     cli::{ClassWeightsArg, ModelArgs, NormaliseArg, SolverArg, StepArgs},
@@ -161,10 +161,9 @@ impl Settings {
         let unweighted = self.class_weights == ClassWeights::None;
         let expected = "shuffle beside balanced class weights";
         check("--sampling", "balanced", shuffled || unweighted, expected)?;
-        let expected = "shuffle where a row has no single class";
-        let labelled = self.loss.is_cross_entropy();
-        check("--sampling", "balanced", shuffled || labelled, expected)?;
-        check_options(self.loss, self.label_smoothing, self.class_weights)?;
+        if let Some(message) = task_refusal(self) {
+            return Err(Failure::new(Exit::Usage, message));
+        }
         let fraction = self.val_fraction;
         let inside = fraction > 0.0 && fraction < 1.0;
         check("--val-fraction", fraction, inside, "between 0 and 1")

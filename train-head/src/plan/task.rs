@@ -7,7 +7,7 @@ use common::{
     head::{Loss, TaskKind},
 };
 
-use super::{ClassWeights, check};
+use super::check;
 use crate::{
     cli::{LossArg, TaskArg, TaskArgs},
     failure::Failure,
@@ -81,27 +81,6 @@ fn label_table(
         columns,
         separator,
     })
-}
-
-/// Refuses what a loss has no use for.
-pub(super) fn check_options(
-    loss: Loss,
-    label_smoothing: f32,
-    class_weights: ClassWeights,
-) -> Result<(), Failure> {
-    if loss.task() != TaskKind::Regression {
-        return Ok(());
-    }
-    let given = [
-        ("--label-smoothing", label_smoothing != 0.0),
-        ("--class-weights", class_weights != ClassWeights::None),
-    ];
-    match given.into_iter().find(|(_, given)| *given) {
-        Some((option, _)) => refuse(&format!(
-            "{option}: regression has no classes (leave it out)"
-        )),
-        None => Ok(()),
-    }
 }
 
 fn refuse<T>(message: &str) -> Result<T, Failure> {

@@ -3,11 +3,13 @@
 use common::head::{HeadKind, Normalisation, stack::Method};
 
 use super::{
-    name::{LBFGS, Name, RIDGE},
+    name::Name,
     source,
     space::{Point, Space, Value},
 };
-use crate::plan::{ConvexSolver, DEFAULT_MOMENTUM, Settings, SweepPlan, optimizer_defaults};
+use crate::plan::{
+    ConvexSolver, DEFAULT_MOMENTUM, LBFGS, RIDGE, Settings, SweepPlan, optimizer_defaults,
+};
 
 /// C where a space that has lbfgs does not say, as scikit-learn's.
 pub(crate) const DEFAULT_C: f64 = 1.0;

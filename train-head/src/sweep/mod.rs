@@ -25,12 +25,12 @@ mod search;
 mod source;
 mod space;
 mod table;
-mod tasks;
 mod tpe;
 mod trial;
+mod useful;
 mod winner;
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use common::{exit::Exit, interrupt::Interrupt, output, progress::warn};
 
@@ -40,7 +40,6 @@ pub(crate) use trial::Objective;
 
 use self::{
     candidate::Candidate,
-    name::RIDGE,
     progress::Progress,
     record::{FORMAT_VERSION, SweepRecord},
     round::{Ground, Replicate, Round},
@@ -52,7 +51,8 @@ use self::{
 };
 use crate::{
     failure::{Failure, OrExit},
-    plan::{ClassWeights, Existing, Refit, SweepPlan},
+    folder::claim,
+    plan::{Existing, Refit, SweepPlan},
 };
 
 /// Everything that a sweep's rounds have in common.
@@ -69,23 +69,18 @@ struct Sweep<'a> {
 pub(crate) fn run(plan: &SweepPlan) -> Result<Exit, Failure> {
     let start = Instant::now();
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
-    let task = plan.base.loss.task();
     let mut space = match &plan.space {
         Some(path) => {
             let space = file::read(path)?;
-            tasks::check(&space, task, path).map(|()| space)?
+            useful::check(&space, &plan.base, path).map(|()| space)?
         }
         None => {
             let space = file::parse(DEFAULT_SPACE);
             let space = space.map_err(|problem| Failure::new(Exit::Failure, problem))?;
-            tasks::fitted(space, task)
+            useful::fitted(space, &plan.base)
         }
     };
     space.0.extend(source::dimensions(plan));
-    if plan.base.class_weights != ClassWeights::None && space.solvers().contains(&RIDGE) {
-        let message = "--class-weights: ridge, one of the space's solvers, has no use for it (leave one of them out)";
-        return Err(Failure::new(Exit::Usage, message));
-    }
     let total = total_trials(plan, &space)?;
     let sources = source::open(plan, &stop)?;
     let replicates = replicates::replicates(plan, &sources[0])?;

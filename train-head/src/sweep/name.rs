@@ -4,14 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::{LBFGS, RIDGE};
+
 /// What finds a head; the first unless the space says otherwise.
 pub(super) const SOLVERS: [&str; 5] = ["adam", "adamw", "sgd", LBFGS, RIDGE];
-
-/// A solver without steps: logistic regression, by `head::logistic`.
-pub(crate) const LBFGS: &str = "lbfgs";
-
-/// A solver without steps: ridge classification, by `head::ridge`.
-pub(crate) const RIDGE: &str = "ridge";
 
 /// What can be searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

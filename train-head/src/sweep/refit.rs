@@ -1,5 +1,6 @@
 //! The winner trained once more, on the training and the validation rows: for as many
-//! epochs as were best without them, or with the same C.
+//! epochs as were best without them, or with the same C. What validation rows chose and say of the
+//! head stays that of before.
 
 use std::path::Path;
 
@@ -19,6 +20,11 @@ use crate::{
 /// What a refitted run says its training rows are.
 const ORIGIN: &str = "refit";
 
+/// Whether the run is a refitted one.
+pub(super) fn is_refitted(bundle: &Bundle) -> bool {
+    bundle.record.training.train.origin == ORIGIN
+}
+
 /// Refits the winner of the sweep in `directory`, unless it was; its validation figures stay
 /// those of the head that had not seen the rows. The exit code of a signal, if one came.
 pub(super) fn refit(
@@ -27,7 +33,7 @@ pub(super) fn refit(
     (epochs, stop): (u32, &Interrupt),
 ) -> Result<Option<Exit>, Failure> {
     let before = Bundle::load(&folder(directory)).or_exit(Exit::Input)?;
-    if before.record.training.train.origin == ORIGIN {
+    if is_refitted(&before) {
         return Ok(None);
     }
     let partition = &winner.replicate.partition;
@@ -57,9 +63,11 @@ pub(super) fn refit(
     }
     let mut bundle = winner.bundle(&together, &made)?;
     bundle.record.training.train.origin = ORIGIN.to_owned();
-    // Rows that the head has seen would choose too high thresholds.
+    // Rows that the head has seen would choose too high thresholds and too low a temperature.
     bundle.record.task = before.record.task;
+    bundle.record.temperature = before.record.temperature;
     bundle.record.training.validation = before.record.training.validation;
+    bundle.record.training.path = before.record.training.path;
     publish(&mut bundle, directory)?;
     Ok(None)
 }

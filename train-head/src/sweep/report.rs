@@ -2,17 +2,22 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use common::{exit::Exit, head::Bundle};
 use serde_json::{Map, Value, json};
 
 use super::{
     Sweep,
     edges::edges,
     progress::figures,
+    refit::is_refitted,
     table::TABLE_FILE,
     trial::{Finished, Status, ranked},
     winner::folder,
 };
-use crate::{failure::Failure, plan::Refit, report};
+use crate::{
+    failure::{Failure, OrExit},
+    report,
+};
 
 /// Trials that are listed.
 const LISTED: usize = 5;
@@ -26,7 +31,14 @@ pub(super) fn print(
 ) -> Result<(), Failure> {
     let mut edges = edges(&sweep.space, &best.point);
     edges.extend(last_epoch(sweep, best));
-    let text = text(sweep, trials, (best, &edges), elapsed);
+    let winner = Bundle::load(&folder(&sweep.plan.out)).or_exit(Exit::Input)?;
+    let refitted = is_refitted(&winner);
+    let refit = if refitted {
+        ", refitted on training and validation rows"
+    } else {
+        ""
+    };
+    let text = text(sweep, trials, (best, &edges), (refit, elapsed));
     let counts: Map<String, Value> = Status::ALL
         .iter()
         .map(|status| {
@@ -54,7 +66,7 @@ pub(super) fn print(
             "best_epoch": best.best_epoch,
             "figures": best.figures,
             "intervals": best.intervals,
-            "refit": sweep.plan.refit == Refit::TrainAndValidation,
+            "refit": refitted,
         },
         "trials": trials.len(),
         "status": counts,
@@ -87,7 +99,7 @@ fn text(
     sweep: &Sweep,
     trials: &[Finished],
     (best, edges): (&Finished, &[String]),
-    elapsed: Duration,
+    (refit, elapsed): (&str, Duration),
 ) -> String {
     let mut text = String::from("trial  accuracy    loss    epochs  status    parameters\n");
     for trial in ranked(trials, sweep.plan.objective)
@@ -109,10 +121,6 @@ fn text(
             sweep.space.describe(&trial.point),
         );
     }
-    let refit = match sweep.plan.refit {
-        Refit::No => "",
-        Refit::TrainAndValidation => ", refitted on training and validation rows",
-    };
     let out = &sweep.plan.out;
     let _ = writeln!(
         text,

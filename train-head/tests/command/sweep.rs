@@ -36,7 +36,7 @@ fn place() -> Place {
     place
 }
 
-fn table(place: &Place, sweep: &str) -> RecordBatch {
+pub(crate) fn table(place: &Place, sweep: &str) -> RecordBatch {
     let file = File::open(place.path(&format!("{sweep}/trials.parquet"))).unwrap();
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .unwrap()
@@ -45,7 +45,7 @@ fn table(place: &Place, sweep: &str) -> RecordBatch {
     reader.next().unwrap().unwrap()
 }
 
-fn reals<'a>(table: &'a RecordBatch, name: &str) -> &'a [f64] {
+pub(crate) fn reals<'a>(table: &'a RecordBatch, name: &str) -> &'a [f64] {
     table[name].as_primitive::<Float64Type>().values()
 }
 
@@ -219,15 +219,11 @@ fn seeds_and_folds_give_means_with_intervals_and_refit_uses_all_rows() {
 
     let line = format!("sweep @cache --out @refit {OPTIONS} --trials 6 --refit");
     place.run(&line.replace("--refit", ""), Exit::Success);
-    let before = Bundle::load(&place.path("refit/best"))
-        .unwrap()
-        .record
-        .training;
+    let record = || Bundle::load(&place.path("refit/best")).unwrap().record;
+    let (temperature, before) = (record().temperature, record().training);
     place.run(&line, Exit::Success);
-    let after = Bundle::load(&place.path("refit/best"))
-        .unwrap()
-        .record
-        .training;
+    let after = record().training;
+    assert_eq!(record().temperature, temperature);
     assert_eq!(after.train.origin, "refit");
     assert_eq!(
         (before.train.metrics.rows(), after.train.metrics.rows()),
@@ -235,9 +231,13 @@ fn seeds_and_folds_give_means_with_intervals_and_refit_uses_all_rows() {
     );
     assert_eq!(before.validation, after.validation);
     assert_eq!(before.best_epoch, after.epochs);
+    // What is there is not refitted again, and is said to be what it is whether asked for or not.
     let bytes = place.read("refit/best/run.json");
-    place.run(&line, Exit::Success);
-    assert!(bytes == place.read("refit/best/run.json"));
+    for line in [line.as_str(), &line.replace("--refit", "")] {
+        let result = json(&place.run(&format!("{line} --json"), Exit::Success).stdout);
+        assert_eq!(result["best"]["refit"], true);
+        assert!(bytes == place.read("refit/best/run.json"));
+    }
     place.run("eval @refit/best @cache", Exit::Success);
 }
 

@@ -302,12 +302,27 @@ fn tasks_give_the_same_bytes_with_any_number_of_threads() {
 fn sweeps_search_for_any_task_and_their_winners_are_runs() {
     let place = place();
     for (options, figure) in [(FLAGS, "mean_average_precision"), (SIZES, "r2")] {
-        let line = format!(
-            "sweep @cache --out @sweep --overwrite --trials 6 --round 3 --epochs 10 --refit {options} --json"
+        let line =
+            format!("sweep @cache --out @sweep --trials 6 --round 3 --epochs 10 {options} --json");
+        let result = json(
+            &place
+                .run(&format!("{line} --overwrite"), Exit::Success)
+                .stdout,
         );
-        let result = json(&place.run(&line, Exit::Success).stdout);
         let loss = real(&result["best"]["figures"]["val_loss"]);
         assert!(loss < 0.6, "{result}");
+        let before = record(&place, "sweep/best");
+        let result = json(&place.run(&format!("{line} --refit"), Exit::Success).stdout);
+        assert_eq!(result["best"]["refit"], true);
+        // The head has seen the validation rows; what they chose before stays.
+        let after = record(&place, "sweep/best");
+        assert_eq!(after["training"]["train"]["origin"], "refit");
+        assert!(before["head_sha256"] != after["head_sha256"]);
+        assert_eq!(before["task"], after["task"]);
+        assert_eq!(
+            before["training"]["validation"],
+            after["training"]["validation"]
+        );
         let line = "eval @sweep/best @cache --labels @labels.csv --json";
         let found = json(&place.run(line, Exit::Success).stdout);
         assert!(real(&found["metrics"][figure]) > 0.5, "{found}");
@@ -319,4 +334,10 @@ fn sweeps_search_for_any_task_and_their_winners_are_runs() {
     }
     let line = format!("sweep @cache --out @folds --trials 2 --epochs 3 --folds 3 {FLAGS}");
     place.run(&line, Exit::Success);
+    let table = crate::sweep::table(&place, "folds");
+    assert_eq!(table.num_rows(), 2);
+    for name in ["val_loss", "val_loss_interval", "val_accuracy"] {
+        let values = crate::sweep::reals(&table, name);
+        assert!(values.iter().all(|value| *value > 0.0), "{name} {values:?}");
+    }
 }

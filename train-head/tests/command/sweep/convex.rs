@@ -39,7 +39,8 @@ fn ridge_is_searched_over_lambda_and_its_winner_is_the_plain_commands() {
     assert!(place.read("run/head.safetensors") == place.read("sweep/best/head.safetensors"));
     // Its loss is that at the temperature that the run keeps.
     let best = result["best"]["trial"].as_u64().unwrap() as usize;
-    let point = &run.training.path.unwrap().points[0];
+    let path = run.training.path.unwrap();
+    let point = &path.points[0];
     assert_eq!(
         reals(&table(&place, "sweep"), "val_loss")[best],
         point.validation_nll
@@ -48,6 +49,11 @@ fn ridge_is_searched_over_lambda_and_its_winner_is_the_plain_commands() {
         &format!("sweep @cache --out @sweep {OPTIONS} --objective loss --refit"),
         Exit::Success,
     );
+    // What the validation rows chose stays when the head has seen them.
+    let refitted = Bundle::load(&place.path("sweep/best")).unwrap().record;
+    assert_eq!(refitted.training.train.origin, "refit");
+    assert_eq!(refitted.temperature, run.temperature);
+    assert_eq!(refitted.training.path.unwrap(), path);
     place.run("eval @sweep/best @cache", Exit::Success);
 }
 
@@ -77,10 +83,19 @@ fn ridge_among_others_has_no_value_for_what_it_does_not_use() {
             "{row}"
         );
     }
-    let line = format!("sweep @cache --out @other {OPTIONS} --class-weights balanced");
-    let stderr = place.run(&line, Exit::Usage).stderr;
-    assert!(stderr.contains("--class-weights: ridge"), "{stderr}");
-    assert!(!place.path("other").exists());
+    for (option, solver) in [("--class-weights", "ridge"), ("--sampling", "lbfgs")] {
+        let line = format!("sweep @cache --out @other {OPTIONS} {option} balanced");
+        let stderr = place.run(&line, Exit::Input).stderr;
+        let said = format!("`solver` has values of no use: {option}: {solver} has no use for it");
+        assert!(stderr.contains(&said), "{stderr}");
+        assert!(!place.path("other").exists());
+    }
+    // The default space is searched without the solvers that have no use for an option.
+    let line = "sweep @cache --out @other --sampling balanced --trials 6 --round 6 --epochs 2";
+    place.run(line, Exit::Success);
+    let solvers = super::table(&place, "other")["solver"].clone();
+    let solvers = solvers.as_string::<i32>();
+    assert!(solvers.iter().all(|solver| solver == Some("adamw")));
 }
 
 #[test]

@@ -187,14 +187,21 @@ fn options_that_contradict_the_task_are_refused() {
     ] {
         refused(&place, &options, Exit::Usage, expected);
     }
-    fs::write(
-        place.path("space.toml"),
-        "solver = [\"adamw\", \"lbfgs\"]\n",
-    )
-    .unwrap();
-    let line = format!("sweep @cache --out @sweep --space @space.toml {SIZES}");
-    let stderr = place.run(&line, Exit::Input).stderr;
-    assert!(stderr.contains("`solver` has values"), "{stderr}");
+    for space in [
+        "solver = [\"adamw\", \"lbfgs\"]",
+        "solver = [\"adam\", \"ridge\"]",
+        "solver = \"ridge\"\nlambda = [1.0, 10.0]",
+    ] {
+        fs::write(place.path("space.toml"), space).unwrap();
+        for options in [FLAGS, SIZES] {
+            let line = format!("sweep @cache --out @sweep --space @space.toml {options}");
+            let stderr = place.run(&line, Exit::Input).stderr;
+            let said = "`solver` has values of no use with --task ";
+            assert!(stderr.contains(said), "{stderr}");
+            assert!(stderr.contains("heads of one label only"), "{stderr}");
+            assert!(!place.path("sweep").exists());
+        }
+    }
     let line = format!("sweep @cache --out @sweep --objective accuracy {SIZES}");
     let stderr = place.run(&line, Exit::Usage).stderr;
     assert!(stderr.contains("regression has no accuracy"), "{stderr}");
