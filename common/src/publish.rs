@@ -28,8 +28,17 @@ impl Pending {
     /// When the file cannot be created.
     pub fn create(target: &Path) -> io::Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
+        Self::create_as(target, &name)
+    }
+
+    /// As [`Pending::create`], with `name` in the place of TARGET, for programs that look
+    /// for files by parts of their names.
+    ///
+    /// # Errors
+    /// As [`Pending::create`].
+    pub fn create_as(target: &Path, name: &str) -> io::Result<Self> {
         let file = tempfile::Builder::new()
-            .prefix(&temporary_prefix(&name))
+            .prefix(&temporary_prefix(name))
             .suffix(TEMPORARY_SUFFIX)
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(parent_of(target))?;

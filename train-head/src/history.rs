@@ -26,6 +26,9 @@ pub(crate) const METRICS_FILE: &str = "metrics.jsonl";
 /// is always the same, so that a run that is replaced does not leave another curve behind.
 pub(crate) const EVENTS_FILE: &str = "events.out.tfevents.train-head";
 
+/// What the temporary name of the event file is made of: TensorBoard must not take it for another curve.
+const EVENTS_IN_THE_MAKING: &str = "events.train-head";
+
 /// Both files in the making.
 pub(crate) struct History {
     metrics: Pending,
@@ -40,7 +43,7 @@ impl History {
     /// # Errors
     /// When a file cannot be made there.
     pub(crate) fn create(directory: &Path) -> io::Result<Self> {
-        let events = Pending::create(&directory.join(EVENTS_FILE))?;
+        let events = Pending::create_as(&directory.join(EVENTS_FILE), EVENTS_IN_THE_MAKING)?;
         Ok(Self {
             metrics: Pending::create(&directory.join(METRICS_FILE))?,
             events: EventWriter::begin(events, now())?,
@@ -51,7 +54,7 @@ impl History {
     /// Whether a history that was killed left the file `name` behind.
     pub(crate) fn is_leftover(name: &OsStr) -> bool {
         let name = name.to_string_lossy();
-        let begun = [METRICS_FILE, EVENTS_FILE]
+        let begun = [METRICS_FILE, EVENTS_IN_THE_MAKING]
             .iter()
             .any(|file| name.starts_with(&temporary_prefix(file)));
         begun && name.ends_with(TEMPORARY_SUFFIX)

@@ -20,6 +20,7 @@ mod events;
 mod failure;
 mod features;
 mod fit;
+mod folder;
 mod head_input;
 mod history;
 mod joined;

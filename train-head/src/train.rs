@@ -1,6 +1,11 @@
 //! `train-head linear` and `train-head mlp`.
 
-use std::{fs, io, path::Path, time::Instant};
+use std::{
+    fs::{self, DirEntry},
+    io,
+    path::Path,
+    time::Instant,
+};
 
 use common::{
     cache::{CacheReader, Layer},
@@ -18,6 +23,7 @@ use crate::{
     dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, fit},
+    folder::{Claim, claim},
     history::History,
     judge::Judge,
     labels::Labelling,
@@ -37,7 +43,7 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     let layer = choose_layer(&reader, plan.layer.as_deref())?;
     let task = plan.settings.loss.task();
     let labelling = Labelling::read(&reader, plan.labels.as_ref(), task, &stop)?;
-    make_folder(&plan.out, plan.existing)?;
+    let _claim = make_folder(&plan.out, plan.existing)?;
     let rows = (Wanted::for_fitting(plan.memory), &labelling);
     let dataset = Dataset::load_labelled(&reader, layer, rows, &stop)?;
     let partition = divide(&reader, &dataset, &plan.settings)?;
@@ -86,30 +92,25 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
 
 /// Makes the folder of the run, or checks that it may be written to. What a
 /// killed training left behind is removed.
-fn make_folder(out: &Path, existing: Existing) -> Result<(), Failure> {
-    let entries = match fs::read_dir(out) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return fs::create_dir_all(out).map_err(|error| cannot_write(out, &error));
-        }
-        other => other.map_err(|error| cannot_write(out, &error))?,
-    };
-    let mut taken = false;
-    for entry in entries {
-        let entry = entry.map_err(|error| cannot_write(out, &error))?;
-        if History::is_leftover(&entry.file_name()) {
-            fs::remove_file(entry.path()).map_err(|error| cannot_write(out, &error))?;
-        } else {
-            taken = true;
-        }
-    }
-    if taken && existing == Existing::Refuse {
+fn make_folder(out: &Path, existing: Existing) -> Result<Claim, Failure> {
+    let claim = claim(out, "run")?;
+    let failed = |error| cannot_write(out, &error);
+    let entries: io::Result<Vec<DirEntry>> = fs::read_dir(out).and_then(Iterator::collect);
+    let (leftovers, others): (Vec<_>, Vec<_>) = entries
+        .map_err(failed)?
+        .into_iter()
+        .partition(|entry| History::is_leftover(&entry.file_name()));
+    if !others.is_empty() && existing == Existing::Refuse {
         let message = format!(
             "run `{}`: exists already (name another folder, or replace it with --overwrite)",
             out.display()
         );
         return Err(Failure::new(Exit::Usage, message));
     }
-    Ok(())
+    for leftover in leftovers {
+        fs::remove_file(leftover.path()).map_err(failed)?;
+    }
+    Ok(claim)
 }
 
 pub(crate) fn cannot_write(out: &Path, error: &io::Error) -> Failure {

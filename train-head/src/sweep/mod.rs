@@ -84,12 +84,7 @@ pub(crate) fn run(plan: &SweepPlan) -> Result<Exit, Failure> {
     let total = total_trials(plan, &space)?;
     let sources = source::open(plan, &stop)?;
     let replicates = replicates::replicates(plan, &sources[0])?;
-    fs::create_dir_all(&plan.out).map_err(|error| {
-        Failure::new(
-            Exit::Failure,
-            format!("sweep `{}`: cannot be made: {error}", plan.out.display()),
-        )
-    })?;
+    let _claim = claim(&plan.out, "sweep")?;
     if plan.existing == Existing::Replace {
         record::forget(&plan.out)?;
     }

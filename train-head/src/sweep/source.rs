@@ -34,12 +34,13 @@ pub(crate) fn open(plan: &SweepPlan, stop: &Interrupt) -> Result<Vec<Source>, Fa
     };
     let count = plan.caches.len() * layers.len();
     let wanted = Wanted::for_fitting(plan.memory.shared_by(count));
+    let task = plan.base.loss.task();
     for cache in &plan.caches {
+        let open = || CacheReader::open(cache).or_exit(Exit::Input);
+        let labelling = Labelling::read(&open()?, plan.labels.as_ref(), task, stop)?;
         for name in &layers {
-            let reader = CacheReader::open(cache).or_exit(Exit::Input)?;
+            let reader = open()?;
             let layer = choose_layer(&reader, *name)?.clone();
-            let task = plan.base.loss.task();
-            let labelling = Labelling::read(&reader, plan.labels.as_ref(), task, stop)?;
             let rows = (wanted, &labelling);
             let dataset = Dataset::load_labelled(&reader, &layer, rows, stop)?;
             let source = Source {

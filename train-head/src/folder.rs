@@ -1,0 +1,43 @@
+//! Folders that one program at a time writes to.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::Path,
+};
+
+use common::exit::Exit;
+
+use crate::failure::Failure;
+
+/// Held while its folder is written to. It goes with the process, however that ends.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    _folder: Option<File>,
+}
+
+/// Makes the folder `out` of a `kind` ("run", "sweep", …) and claims it.
+///
+/// # Errors
+/// When it cannot be made, or another program is writing to it.
+pub(crate) fn claim(out: &Path, kind: &str) -> Result<Claim, Failure> {
+    let failed = |error| {
+        let message = format!("{kind} `{}`: cannot be written: {error}", out.display());
+        Failure::new(Exit::Failure, message)
+    };
+    fs::create_dir_all(out).map_err(failed)?;
+    let folder = File::open(out).map_err(failed)?;
+    match folder.try_lock() {
+        Ok(()) => Ok(Claim {
+            _folder: Some(folder),
+        }),
+        Err(TryLockError::WouldBlock) => {
+            let message = format!(
+                "{kind} `{}`: another program is writing to it (wait for its end, or name another folder)",
+                out.display()
+            );
+            Err(Failure::new(Exit::Usage, message))
+        }
+        // Some file systems have no locks.
+        Err(TryLockError::Error(_)) => Ok(Claim { _folder: None }),
+    }
+}
