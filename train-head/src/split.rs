@@ -3,9 +3,10 @@
 //! Where the source has no validation split one is drawn out of its training
 //! rows: the same share of every class, and never through a unit, which is all that shows
 //! the same thing: the views of an image, rows with bit-identical features, and
-//! the members of a group.
+//! the members of a group. A unit of several classes counts for the rarest of them.
 
 mod folds;
+mod strata;
 mod targets;
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,8 @@ use crate::{
 };
 
 pub(crate) use folds::folds;
+pub(crate) use strata::units_of_classes;
+use strata::{classes_of, units_by_class};
 pub(crate) use targets::Targets;
 
 /// Row numbers.
@@ -108,15 +111,27 @@ pub(crate) fn partition(draw: &Draw, classes: &[String]) -> Result<Partition, Fa
     })
 }
 
-/// Train and validation rows out of `rows`.
+/// Train and validation rows out of `rows`. Of every class that has any, rows stay for training.
 fn draw_validation(draw: &Draw, rows: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let mut chosen = HashSet::new();
+    let mut chosen = Vec::new();
     for (class, mut units) in units_by_class(draw, rows) {
         let mut stream = random::stream(draw.seed, &format!("split/validation/class/{class}"));
         units.shuffle(&mut stream);
-        chosen.extend(choose(&units, draw.fraction).into_iter().flatten());
+        chosen.extend(choose(&units, draw.fraction));
     }
-    rows.iter().partition(|&row| !chosen.contains(row))
+    let divide = |chosen: &[Vec<u32>]| -> (Vec<u32>, Vec<u32>) {
+        let chosen: HashSet<u32> = chosen.iter().flatten().copied().collect();
+        rows.iter().partition(|&row| !chosen.contains(row))
+    };
+    // Units of several classes may have gone, each with another of its classes.
+    let mut trained = classes_of(draw, &divide(&chosen).0);
+    chosen.retain(|unit| {
+        let classes = classes_of(draw, unit);
+        let spare = classes.is_subset(&trained);
+        trained.extend(classes);
+        spare
+    });
+    divide(&chosen)
 }
 
 /// Units for validation: as many as fit into the share, at least one; one always
@@ -139,17 +154,6 @@ fn choose(units: &[Vec<u32>], fraction: f64) -> Vec<Vec<u32>> {
         chosen.extend(units.iter().min_by_key(|unit| unit.len()).cloned());
     }
     chosen
-}
-
-/// The units of `rows` of each class.
-fn units_by_class(draw: &Draw, rows: &[u32]) -> HashMap<u32, Vec<Vec<u32>>> {
-    let mut by_class: HashMap<u32, Vec<Vec<u32>>> = HashMap::new();
-    for unit in units(draw, rows) {
-        // Duplicates can disagree on the label; the unit goes with its first row.
-        let class = draw.labels[unit[0] as usize];
-        by_class.entry(class).or_default().push(unit);
-    }
-    by_class
 }
 
 /// Rows that must stay together, each unit and the list of units in row order.

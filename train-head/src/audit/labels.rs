@@ -4,7 +4,7 @@
 //! The probabilities are computed twice, once for the classes' thresholds and once for the judgements,
 //! so that they need not be held.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use common::{
     head::statistics::{LabelJudgement, SelfConfidence},
@@ -16,11 +16,12 @@ use crate::{
     dataset::{NO_LABEL, RowInfo},
     failure::Failure,
     plan::{AuditPlan, Probabilities},
-    split::{Draw, Partition, folds},
+    split::{Draw, Partition, folds, units_of_classes},
 };
 
-/// Distinct images that a class needs, so that a fold never takes all of them.
-const LEAST_IMAGES: usize = 2;
+/// Units (images, groups of images and duplicates that stay together) that a class needs, so that a
+/// fold never takes all of them.
+const LEAST_UNITS: usize = 2;
 
 /// What has become of the labels.
 pub(super) enum Labels {
@@ -37,7 +38,7 @@ pub(super) struct Judged {
     pub(super) rows: usize,
     /// Names of the classes that take part.
     pub(super) classes: Vec<String>,
-    /// Names of those with too few images.
+    /// Names of those with too few units.
     pub(super) left_out: Vec<String>,
     /// C of the heads.
     pub(super) strength: f64,
@@ -62,7 +63,7 @@ impl Judged {
 pub(super) fn judge(
     audited: &mut Audited,
     plan: &AuditPlan,
-    tables: &Tables,
+    tables: &mut Tables,
     stop: &Interrupt,
 ) -> Result<Labels, Failure> {
     let labels = &audited.dataset.labels;
@@ -70,10 +71,10 @@ pub(super) fn judge(
     if !audited.rows.iter().any(labelled) {
         return Ok(Labels::Skipped("no image has a label".to_owned()));
     }
-    let (classes, left_out) = renumber(audited);
+    let (classes, left_out) = renumber(audited, plan);
     if classes.len() < 2 {
         let message = format!(
-            "labels need two or more classes of {LEAST_IMAGES} or more different images, found {}",
+            "labels need two or more classes of {LEAST_UNITS} or more different images or groups, found {}",
             classes.len()
         );
         return Ok(Labels::Skipped(message));
@@ -130,23 +131,19 @@ pub(super) fn judge(
 
 /// Gives the classes that take part numbers without gaps, and takes the labels of the others away. The names
 /// of both.
-fn renumber(audited: &mut Audited) -> (Vec<String>, Vec<String>) {
+fn renumber(audited: &mut Audited, plan: &AuditPlan) -> (Vec<String>, Vec<String>) {
     let names = &audited.reader.manifest().classes;
-    let mut images = vec![HashSet::new(); names.len()];
-    for &row in &audited.rows {
-        let label = audited.dataset.labels[row as usize];
-        if label != NO_LABEL {
-            images[label as usize].insert(audited.dataset.rows[row as usize].digest);
-        }
-    }
+    let labelled = Labelled::of(audited);
+    let units = units_of_classes(&labelled.draw(audited, plan));
     let (mut classes, mut left_out, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, images) in names.iter().zip(&images) {
-        if images.len() >= LEAST_IMAGES {
+    for (class, name) in (0..).zip(names) {
+        let units = units.get(&class).copied().unwrap_or(0);
+        if units >= LEAST_UNITS {
             numbers.push(classes.len() as u32);
             classes.push(name.clone());
         } else {
             numbers.push(NO_LABEL);
-            if !images.is_empty() {
+            if units > 0 {
                 left_out.push(name.clone());
             }
         }
@@ -163,28 +160,47 @@ fn partitions(
     plan: &AuditPlan,
     classes: &[String],
 ) -> Result<Vec<Partition>, Failure> {
-    let dataset = &audited.dataset;
-    let mut rows: Vec<u32> = audited.rows.clone();
-    rows.retain(|row| dataset.labels[*row as usize] != NO_LABEL);
-    let labels: Vec<u32> = rows
-        .iter()
-        .map(|row| dataset.labels[*row as usize])
-        .collect();
-    let infos: Vec<RowInfo> = rows.iter().map(|row| dataset.rows[*row as usize]).collect();
-    let samples = audited.reader.plan();
-    let draw = Draw {
-        labels: &labels,
-        targets: None,
-        rows: &infos,
-        group: Box::new(|id| samples.get(id).and_then(|sample| sample.group.as_deref())),
-        fraction: plan.settings.val_fraction,
-        seed: plan.settings.seed,
-    };
-    let mut partitions = folds(&draw, classes, plan.folds)?;
+    let labelled = Labelled::of(audited);
+    let mut partitions = folds(&labelled.draw(audited, plan), classes, plan.folds)?;
     for partition in &mut partitions {
         for position in partition.train.iter_mut().chain(&mut partition.validation) {
-            *position = rows[*position as usize];
+            *position = labelled.rows[*position as usize];
         }
     }
     Ok(partitions)
+}
+
+/// The rows that have labels.
+struct Labelled {
+    /// Of the dataset.
+    rows: Vec<u32>,
+    labels: Vec<u32>,
+    infos: Vec<RowInfo>,
+}
+
+impl Labelled {
+    fn of(audited: &Audited) -> Self {
+        let dataset = &audited.dataset;
+        let label = |row: u32| dataset.labels[row as usize];
+        let mut rows = audited.rows.clone();
+        rows.retain(|&row| label(row) != NO_LABEL);
+        Self {
+            labels: rows.iter().map(|&row| label(row)).collect(),
+            infos: rows.iter().map(|&row| dataset.rows[row as usize]).collect(),
+            rows,
+        }
+    }
+
+    /// What folds of them are drawn with.
+    fn draw<'a>(&'a self, audited: &'a Audited, plan: &AuditPlan) -> Draw<'a> {
+        let samples = audited.reader.plan();
+        Draw {
+            labels: &self.labels,
+            targets: None,
+            rows: &self.infos,
+            group: Box::new(|id| samples.get(id).and_then(|sample| sample.group.as_deref())),
+            fraction: plan.settings.val_fraction,
+            seed: plan.settings.seed,
+        }
+    }
 }

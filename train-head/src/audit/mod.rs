@@ -6,6 +6,7 @@
 //!          └─ heads on folds ── confident learning ──► labels.parquet         (labels)
 //! ```
 //!
+//! A table is published as soon as it is ready, so that an audit that is stopped keeps what is done.
 //! All rows take part, of every split and without a label too; of several views of an image the first.
 //! What is held beside the features: a few numbers a row, blocks of rows, and one head a fold.
 
@@ -25,7 +26,7 @@ use common::{
     source::{Sample, Split},
 };
 
-use self::tables::Tables;
+use self::{labels::Labels, tables::Tables};
 use crate::{
     dataset::{Dataset, Unlabelled, Wanted, choose_layer},
     failure::{Failure, OrExit},
@@ -65,7 +66,7 @@ pub(crate) fn run(plan: &AuditPlan) -> Result<Exit, Failure> {
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
     let layer = choose_layer(&reader, plan.layer.as_deref())?.clone();
-    let tables = Tables::new(&plan.out, plan.existing)?;
+    let mut tables = Tables::new(&plan.out, plan.existing)?;
     let wanted = Wanted {
         splits: &Split::ALL,
         unlabelled: Unlabelled::Keep,
@@ -90,13 +91,13 @@ pub(crate) fn run(plan: &AuditPlan) -> Result<Exit, Failure> {
     let duplicates = findings::duplicates(&audited, &likenesses);
     let leaks = findings::leaks(&audited, &likenesses);
     let outliers = findings::outliers(&audited, &likenesses, plan.outliers);
-    let labels = labels::judge(&mut audited, plan, &tables, &stop)?;
     tables.duplicates(&audited, &duplicates)?;
     tables.leaks(&audited, &leaks)?;
     tables.outliers(&audited, &outliers)?;
-    if let labels::Labels::Judged(judged) = &labels {
-        tables.labels(&audited, judged)?;
-    }
+    let labels = judge_labels(&mut audited, plan, &mut tables, &stop).map_err(|failure| {
+        let kept = tables.folder().display();
+        failure.within(&format!("labels (the other tables are in `{kept}`)"))
+    })?;
     let summary = report::Summary::new(
         &audited,
         (plan, layer.name.as_str()),
@@ -111,4 +112,18 @@ pub(crate) fn run(plan: &AuditPlan) -> Result<Exit, Failure> {
     tables.summary(&summary)?;
     crate::report::result(plan.report.result, &summary.text(&audited, plan), &summary)?;
     Ok(Exit::Success)
+}
+
+/// Judges the labels and writes what is found of them.
+fn judge_labels(
+    audited: &mut Audited,
+    plan: &AuditPlan,
+    tables: &mut Tables,
+    stop: &Interrupt,
+) -> Result<Labels, Failure> {
+    let labels = labels::judge(audited, plan, tables, stop)?;
+    if let Labels::Judged(judged) = &labels {
+        tables.labels(audited, judged)?;
+    }
+    Ok(labels)
 }

@@ -230,7 +230,7 @@ fn labels(text: &mut String, audited: &Audited, judged: &Judged) {
     if !judged.left_out.is_empty() {
         let _ = writeln!(
             text,
-            "  classes with too few images are left out: {}",
+            "  classes with too few images or groups are left out: {}",
             judged.left_out.join(", ")
         );
     }

@@ -1,5 +1,7 @@
 //! Which rows are alike: every row is compared with every other, block by block.
 
+use std::mem;
+
 use common::{
     head::{BLOCK_ROWS, Cosines, Fitted},
     interrupt::Interrupt,
@@ -113,8 +115,10 @@ pub(super) fn search(
                     comparison.look(first_query + query, likeness, cosines);
                 });
             for (query, likeness) in (first_query..).zip(likenesses) {
-                let joins = likeness.joins.drain(..);
-                joins.for_each(|other| found.joined.join(query, other));
+                // Taken, not drained: a row with many duplicates must not keep room for them.
+                for other in mem::take(&mut likeness.joins) {
+                    found.joined.join(query, other);
+                }
             }
         }
     }

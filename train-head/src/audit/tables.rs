@@ -22,7 +22,11 @@ use parquet::{arrow::ArrowWriter, errors::ParquetError};
 use serde::Serialize;
 
 use super::{Audited, findings::Group, labels::Judged, similar::Twin};
-use crate::{failure::Failure, plan::Existing};
+use crate::{
+    failure::Failure,
+    folder::{Claim, claim},
+    plan::Existing,
+};
 
 pub(super) const DUPLICATES_FILE: &str = "duplicates.parquet";
 pub(super) const LEAKS_FILE: &str = "leaks.parquet";
@@ -42,19 +46,23 @@ const FILES: [&str; 7] = [
     SUMMARY_FILE,
 ];
 
-/// The folder that the tables go to.
+/// The folder that the tables go to. Each is published when it is ready; tables of an earlier audit
+/// stay until they are replaced, or until [`Tables::summary`] ends this one.
 pub(super) struct Tables {
     folder: PathBuf,
+    _claim: Claim,
+    /// Files of this audit.
+    written: Vec<&'static str>,
 }
 
 impl Tables {
-    /// Makes the folder. Where it holds something, that is refused, or the tables of an earlier
-    /// audit are removed.
+    /// Makes the folder. Where it holds something, that is refused unless it is to be replaced.
     pub(super) fn new(folder: &Path, existing: Existing) -> Result<Self, Failure> {
         let tables = Self {
             folder: folder.to_owned(),
+            _claim: claim(folder, "audit")?,
+            written: Vec::new(),
         };
-        fs::create_dir_all(folder).map_err(|error| tables.failed(&error))?;
         let mut entries = fs::read_dir(folder).map_err(|error| tables.failed(&error))?;
         if existing == Existing::Refuse && entries.next().is_some() {
             let message = format!(
@@ -63,15 +71,24 @@ impl Tables {
             );
             return Err(Failure::new(Exit::Usage, message));
         }
-        for name in FILES {
-            match fs::remove_file(folder.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(tables.failed(&error));
-                }
+        Ok(tables)
+    }
+
+    /// Where they are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Removes the files of an earlier audit that this one does not have.
+    fn remove_stale(&self) -> io::Result<()> {
+        let stale = FILES.iter().filter(|name| !self.written.contains(name));
+        for name in stale {
+            match fs::remove_file(self.folder.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        Ok(tables)
+        Ok(())
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) -> Failure {
@@ -83,7 +100,11 @@ impl Tables {
     }
 
     /// A row an image that has a duplicate, group by group.
-    pub(super) fn duplicates(&self, audited: &Audited, groups: &[Group]) -> Result<(), Failure> {
+    pub(super) fn duplicates(
+        &mut self,
+        audited: &Audited,
+        groups: &[Group],
+    ) -> Result<(), Failure> {
         let numbers = (0..)
             .zip(groups)
             .flat_map(|(number, group)| group.members.iter().map(move |_| number));
@@ -97,13 +118,17 @@ impl Tables {
     }
 
     /// A row an image of the validation or test split that is known from an earlier one.
-    pub(super) fn leaks(&self, audited: &Audited, leaks: &[(u32, Twin)]) -> Result<(), Failure> {
+    pub(super) fn leaks(
+        &mut self,
+        audited: &Audited,
+        leaks: &[(u32, Twin)],
+    ) -> Result<(), Failure> {
         self.write(LEAKS_FILE, pairs(audited, leaks))
     }
 
     /// A row an image, the furthest first.
     pub(super) fn outliers(
-        &self,
+        &mut self,
         audited: &Audited,
         outliers: &[(u32, f64)],
     ) -> Result<(), Failure> {
@@ -120,7 +145,7 @@ impl Tables {
     }
 
     /// A row an issue, the least sure first; and the estimated numbers of rows by label and true class.
-    pub(super) fn labels(&self, audited: &Audited, judged: &Judged) -> Result<(), Failure> {
+    pub(super) fn labels(&mut self, audited: &Audited, judged: &Judged) -> Result<(), Failure> {
         let issues = &judged.issues;
         let mut columns = images(
             audited,
@@ -156,19 +181,25 @@ impl Tables {
     }
 
     /// A table with a row of probabilities a labelled image, in the making.
-    pub(super) fn probabilities(&self, classes: usize) -> Result<probabilities::Writer, Failure> {
+    pub(super) fn probabilities(
+        &mut self,
+        classes: usize,
+    ) -> Result<probabilities::Writer, Failure> {
+        self.written.push(PROBABILITIES_FILE);
         let path = self.folder.join(PROBABILITIES_FILE);
         probabilities::Writer::create(&path, classes).map_err(|error| self.failed(&error))
     }
 
-    /// The summary, published last.
-    pub(super) fn summary(&self, summary: &impl Serialize) -> Result<(), Failure> {
+    /// The summary, published last: the audit is over, and what is left of an earlier one goes.
+    pub(super) fn summary(mut self, summary: &impl Serialize) -> Result<(), Failure> {
+        self.written.push(SUMMARY_FILE);
+        self.remove_stale().map_err(|error| self.failed(&error))?;
         let json = serde_json::to_vec_pretty(summary).map_err(|error| self.failed(&error))?;
         let path = self.folder.join(SUMMARY_FILE);
         write_atomically(&path, &[&json[..], b"\n"].concat()).map_err(|error| self.failed(&error))
     }
 
-    fn write(&self, name: &str, columns: Vec<(&str, ArrayRef)>) -> Result<(), Failure> {
+    fn write(&mut self, name: &'static str, columns: Vec<(&str, ArrayRef)>) -> Result<(), Failure> {
         let batch = batch(columns).map_err(|error| self.failed(&error))?;
         let write = || -> Result<(), ParquetError> {
             let pending = Pending::create(&self.folder.join(name))?;
@@ -176,7 +207,9 @@ impl Tables {
             writer.write(&batch)?;
             Ok(writer.into_inner()?.publish()?)
         };
-        write().map_err(|error| self.failed(&error))
+        write().map_err(|error| self.failed(&error))?;
+        self.written.push(name);
+        Ok(())
     }
 }
 

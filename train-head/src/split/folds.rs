@@ -1,9 +1,11 @@
 //! Folds: every row validates once and trains all other times.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use common::random;
 use rand::seq::SliceRandom;
 
-use super::{Draw, Origin, Partition, check, class_notes, units_by_class};
+use super::{Draw, Origin, Partition, check, class_notes, classes_of, units_by_class};
 use crate::failure::Failure;
 
 /// `count` partitions of all rows, the source's own validation rows among them: the same share
@@ -14,7 +16,7 @@ pub(crate) fn folds(
     count: usize,
 ) -> Result<Vec<Partition>, Failure> {
     let all: Vec<u32> = (0..draw.rows.len() as u32).collect();
-    let mut fold_of = vec![0; all.len()];
+    let mut placed = Vec::new();
     for (class, mut units) in units_by_class(draw, &all) {
         units.shuffle(&mut random::stream(
             draw.seed,
@@ -30,8 +32,19 @@ pub(crate) fn folds(
                 .min_by_key(|&fold| rows[fold]);
             let fold = fold.unwrap_or(0);
             rows[fold] += unit.len();
-            unit.iter().for_each(|&row| fold_of[row as usize] = fold);
+            placed.push(Placed {
+                classes: classes_of(draw, &unit),
+                rows: unit,
+                fold,
+            });
         }
+    }
+    spread(&mut placed, count);
+    let mut fold_of = vec![0; all.len()];
+    for unit in &placed {
+        unit.rows
+            .iter()
+            .for_each(|&row| fold_of[row as usize] = unit.fold);
     }
     (0..count)
         .map(|fold| {
@@ -48,4 +61,41 @@ pub(crate) fn folds(
             })
         })
         .collect()
+}
+
+/// A unit in its fold.
+struct Placed {
+    rows: Vec<u32>,
+    classes: BTreeSet<u32>,
+    fold: usize,
+}
+
+/// Moves a unit of every class that has several, all in one fold, to another, where that is possible: each fold's
+/// training rows are to have every class. (Units of several classes can be together by chance.)
+fn spread(placed: &mut [Placed], count: usize) {
+    let mut of_class: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (number, unit) in placed.iter().enumerate() {
+        for class in &unit.classes {
+            of_class.entry(*class).or_default().push(number);
+        }
+    }
+    for members in of_class.values() {
+        let home = placed[members[0]].fold;
+        if members.len() < 2 || members.iter().any(|&unit| placed[unit].fold != home) {
+            continue;
+        }
+        // Whether another unit of each of its classes would be outside of the fold.
+        let fits = |&(unit, fold): &(usize, usize)| {
+            placed[unit].classes.iter().all(|class| {
+                let members = &of_class[class];
+                let outside = |&other: &usize| other != unit && placed[other].fold != fold;
+                members.len() < 2 || members.iter().any(outside)
+            })
+        };
+        let others = (1..count).map(|step| (home + step) % count);
+        let mut moves = others.flat_map(|fold| members.iter().map(move |&unit| (unit, fold)));
+        if let Some((unit, fold)) = moves.find(fits) {
+            placed[unit].fold = fold;
+        }
+    }
 }

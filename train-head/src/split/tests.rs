@@ -163,3 +163,99 @@ fn fold_that_would_take_all_of_a_class_is_named() {
         "{failure}"
     );
 }
+
+/// 60 rows in pairs of the same features, with flags of three classes: `rare` rows have the first,
+/// all of them the second too, which others have as well; every fourth row has the third.
+fn flags(rare: usize) -> (Vec<f32>, Vec<RowInfo>) {
+    let values = (0..60).flat_map(|row| {
+        let first = row % 10 == 0 && row / 10 < rare;
+        let second = first || row % 3 == 0;
+        [first, second, row % 4 == 0].map(|flag| f32::from(u8::from(flag)))
+    });
+    (
+        values.collect(),
+        rows(&(0..60).map(|row| row / 2).collect::<Vec<_>>()),
+    )
+}
+
+fn positives(values: &[f32], rows: &[u32], class: usize) -> usize {
+    let flag = |row: &&u32| values[**row as usize * 3 + class] > 0.5;
+    rows.iter().filter(flag).count()
+}
+
+#[test]
+fn rare_positives_are_never_all_taken_for_validation() {
+    for (rare, seed) in [1, 2, 3]
+        .iter()
+        .flat_map(|rare| (0..50).map(move |seed| (*rare, seed)))
+    {
+        let (values, infos) = flags(rare);
+        let draw = Draw {
+            targets: Some(Targets {
+                values: &values,
+                task: TaskKind::MultiLabel,
+            }),
+            fraction: 0.4,
+            seed,
+            ..draw(&[0; 60], &infos)
+        };
+        let parts = partition(&draw, &classes(3)).unwrap();
+        for class in 0..3 {
+            assert!(positives(&values, &parts.train, class) > 0, "{rare} {seed}");
+        }
+        let validated = positives(&values, &parts.validation, 0);
+        assert_eq!(validated, [0, 1, 1][rare - 1], "{rare} {seed}");
+        match (rare, folds(&draw, &classes(3), 3)) {
+            (1, parts) => {
+                let message = parts.unwrap_err().to_string();
+                assert!(
+                    message.contains("class `c0` has no row in the training"),
+                    "{message}"
+                );
+            }
+            (_, parts) => {
+                let counts = parts.unwrap();
+                let counts = counts
+                    .iter()
+                    .map(|part| positives(&values, &part.validation, 0));
+                let mut counts: Vec<usize> = counts.collect();
+                counts.sort_unstable();
+                assert_eq!(counts, [[0, 1, 1], [1, 1, 1]][rare - 2], "{seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn class_that_is_only_found_beside_rarer_ones_stays_in_training() {
+    // Units: a with b, a with b, b, a with c, c. All of a could be drawn as rows of b and of c.
+    let values = [
+        [1.0, 1.0, 0.0],
+        [1.0, 1.0, 0.0],
+        [0.0, 1.0, 0.0],
+        [1.0, 0.0, 1.0],
+        [0.0, 0.0, 1.0],
+        [0.0, 0.0, 0.0],
+    ];
+    // The order of the classes decides whom equally rare ones go with.
+    for order in [[0, 1, 2], [1, 2, 0], [2, 1, 0]] {
+        let values: Vec<f32> = values
+            .iter()
+            .flat_map(|row| order.map(|class| row[class]))
+            .collect();
+        let infos = rows(&[1, 2, 3, 4, 5, 6]);
+        for seed in 0..100 {
+            let draw = Draw {
+                targets: Some(Targets {
+                    values: &values,
+                    task: TaskKind::MultiLabel,
+                }),
+                fraction: 0.7,
+                seed,
+                ..draw(&[0; 6], &infos)
+            };
+            partition(&draw, &classes(3)).unwrap();
+            folds(&draw, &classes(3), 2).unwrap();
+        }
+    }
+}

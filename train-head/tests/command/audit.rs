@@ -1,6 +1,9 @@
 //! What `audit` finds in caches with planted faults.
 
-use std::{collections::HashSet, fs::File};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::File,
+};
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -173,13 +176,14 @@ fn labels_that_cannot_be_judged_are_skipped_with_the_reason_and_the_rest_is_done
         (one_class, "labels need two or more classes"),
     ] {
         let place = Place::with(&recipe);
-        let text = place.run("audit @cache --out @audit", Exit::Success).stdout;
+        let line = "audit @cache --out @audit --near 1";
+        let text = place.run(line, Exit::Success).stdout;
         assert!(
             text.contains("labels: not judged") && text.contains(said),
             "{text}"
         );
-        assert_eq!(table(&place, "duplicates").num_rows() % 2, 0);
-        assert!(words(&table(&place, "duplicates"), "uri").contains(&uri(2)));
+        let found = table(&place, "duplicates");
+        assert_eq!(words(&found, "uri"), [uri(0), uri(2)]);
         assert!(!place.path("audit/labels.parquet").exists());
     }
 }
@@ -194,6 +198,66 @@ fn class_with_a_single_image_is_left_out_and_named() {
     let labels = &json(&said.stdout)["labels"];
     assert_eq!(labels["classes_left_out"], json("[\"dog\"]"));
     assert_eq!(labels["rows"], 180);
+}
+
+#[test]
+fn class_whose_images_are_all_in_one_group_is_left_out_and_named() {
+    let mut recipe = Recipe::usual();
+    recipe.classes.push("dog");
+    recipe.rows.extend([(3, Split::Train); 6]);
+    recipe.groups = (180..186).map(|row| (row, "litter")).collect();
+    let place = Place::with(&recipe);
+    let said = place.run("audit @cache --out @audit --json", Exit::Success);
+    let labels = &json(&said.stdout)["labels"];
+    assert_eq!(labels["classes_left_out"], json("[\"dog\"]"));
+    assert_eq!(labels["rows"], 180);
+}
+
+/// Every file of the audit.
+fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(place.path("audit")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .map(|name| (name.clone(), place.read(&format!("audit/{name}"))))
+        .collect()
+}
+
+#[test]
+fn audit_that_fails_keeps_the_tables_that_were_there() {
+    let place = audit(&[], "--probabilities");
+    let before = files(&place);
+    assert_eq!(before.len(), 7);
+    place.damage_first_row();
+    let line = "audit @cache --out @audit --overwrite";
+    let stderr = place.run(line, Exit::Input).stderr;
+    assert!(stderr.contains("is NaN"), "{stderr}");
+    assert!(before == files(&place));
+    // One that comes to its end leaves nothing of the one before.
+    Recipe::usual().write(&place.path("other"));
+    place.run("audit @other --out @audit --overwrite", Exit::Success);
+    let after = files(&place);
+    assert_eq!(after.len(), 6);
+    assert!(!after.contains_key("probabilities.parquet"));
+    assert!(before["outliers.parquet"] != after["outliers.parquet"]);
+}
+
+#[test]
+fn audit_that_ends_among_the_labels_keeps_what_is_done() {
+    let place = audit(&[], "");
+    let before = files(&place);
+    // The table of labels cannot be replaced.
+    std::fs::remove_file(place.path("audit/labels.parquet")).unwrap();
+    std::fs::create_dir(place.path("audit/labels.parquet")).unwrap();
+    let line = "audit @cache --out @audit --overwrite --outliers 3";
+    let stderr = place.run(line, Exit::Failure).stderr;
+    assert!(stderr.contains("the other tables are in"), "{stderr}");
+    assert_eq!(table(&place, "outliers").num_rows(), 3);
+    for name in ["joint.parquet", "audit.json"] {
+        assert!(
+            before[name] == place.read(&format!("audit/{name}")),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::{
 
 use common::{
     cache::{
-        Cache, FeatureDtype, FeatureRow, FileFormat, Growth, Identity, Layer, PartIndex, Setup,
+        Cache, CacheReader, FeatureDtype, FeatureRow, FileFormat, Growth, Identity, Layer,
+        PartIndex, Setup,
     },
     exit::Exit,
     random,
@@ -32,6 +33,8 @@ pub(crate) struct Recipe {
     pub(crate) dtype: FeatureDtype,
     /// Spread of a class around its centre, whose coordinates are in ±1.
     pub(crate) noise: f32,
+    /// Rows that belong to a group.
+    pub(crate) groups: Vec<(u64, &'static str)>,
     /// Rows with features of another kind.
     pub(crate) plants: Vec<(u64, Plant)>,
 }
@@ -67,6 +70,7 @@ impl Recipe {
             format: FileFormat::Arrow,
             dtype: FeatureDtype::F32,
             noise: 0.8,
+            groups: Vec::new(),
             plants: Vec::new(),
         }
     }
@@ -116,11 +120,15 @@ impl Recipe {
     }
 
     fn samples(&self) -> Vec<Sample> {
+        let group = |row: usize| {
+            let mut groups = self.groups.iter();
+            groups.find_map(|(own, group)| (*own == row as u64).then(|| (*group).to_owned()))
+        };
         let sample = |(row, &(label, split)): (usize, &(i32, Split))| Sample {
             uri: format!("{row:05}.jpg"),
             label,
             split,
-            group: None,
+            group: group(row),
             bytes: 1,
             problem: None,
         };
@@ -179,6 +187,29 @@ impl Place {
         std::fs::read(self.path(name)).unwrap()
     }
 
+    /// Makes feature 5 of the first row of the usual cache NaN.
+    pub(crate) fn damage_first_row(&self) {
+        let folder = std::fs::read_dir(self.path("cache/avgpool")).unwrap();
+        let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let mut bytes = std::fs::read(&files[0]).unwrap();
+        let reader = CacheReader::open(&self.path("cache")).unwrap();
+        let first = reader.batches("avgpool").unwrap().next().unwrap().unwrap();
+        let mut values = vec![0.0; WIDTH];
+        first.copy_row(0, &mut values);
+        let needle: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        drop((first, reader));
+        let place_of = bytes
+            .windows(needle.len())
+            .position(|window| window == needle);
+        let start = place_of.unwrap() + 4 * 5;
+        bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        std::fs::write(&files[0], bytes).unwrap();
+    }
+
     /// The program on `line`, in which `@x` stands for the path of x in this folder.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_train-head"));
@@ -208,10 +239,7 @@ impl Place {
         (signal, expected): (&str, Exit),
     ) -> String {
         self.disturb(line, word, expected, |child| {
-            let kill = Command::new("kill")
-                .args([signal, &child.to_string()])
-                .status();
-            assert!(kill.unwrap().success());
+            send(signal, child);
         })
     }
 
@@ -262,4 +290,12 @@ impl Place {
 pub(crate) struct Said {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// Sends `signal` to the process `child`.
+pub(crate) fn send(signal: &str, child: u32) {
+    let kill = Command::new("kill")
+        .args([signal, &child.to_string()])
+        .status();
+    assert!(kill.unwrap().success());
 }

@@ -17,7 +17,7 @@ use common::{
     exit::Exit,
     source::Split,
 };
-use fixture::{Place, Recipe, WIDTH};
+use fixture::{Place, Recipe};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -191,25 +191,7 @@ fn unusable_caches_are_named_with_the_remedy() {
 #[test]
 fn feature_that_is_not_a_number_is_named_by_its_image() {
     let place = Place::with(&Recipe::usual());
-    let folder = std::fs::read_dir(place.path("cache/avgpool")).unwrap();
-    let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let mut bytes = std::fs::read(&files[0]).unwrap();
-    let reader = common::cache::CacheReader::open(&place.path("cache")).unwrap();
-    let first = reader.batches("avgpool").unwrap().next().unwrap().unwrap();
-    let mut values = vec![0.0; WIDTH];
-    first.copy_row(0, &mut values);
-    let needle: Vec<u8> = values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
-    drop((first, reader));
-    let place_of = bytes
-        .windows(needle.len())
-        .position(|window| window == needle);
-    let start = place_of.unwrap() + 4 * 5;
-    bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-    std::fs::write(&files[0], bytes).unwrap();
+    place.damage_first_row();
     for command in ["linear", "sweep", "audit"] {
         let line = format!("{command} @cache --out @run");
         let stderr = place.run(&line, Exit::Input).stderr;
@@ -285,6 +267,58 @@ fn signal_keeps_the_best_head_so_far() {
         );
         place.run("eval @run @cache", Exit::Success);
     }
+}
+
+#[test]
+fn folder_that_another_program_writes_to_is_refused_and_left_alone() {
+    let place = Place::with(&Recipe::usual());
+    let endless = "--epochs 100000000 --patience 0";
+    for (first, word, out, others) in [
+        (
+            "linear @cache --out @run --lr 1e-9",
+            "best",
+            "run",
+            ["linear", "mlp"],
+        ),
+        (
+            "sweep @cache --out @sweep --trials 4",
+            "of 4",
+            "sweep",
+            ["sweep", "audit"],
+        ),
+    ] {
+        let line = format!("{first} {endless}");
+        place.disturb(&line, word, Exit::Interrupted, |child| {
+            let before = names(&place, out);
+            for command in others {
+                let line = format!("{command} @cache --out @{out} --overwrite");
+                let stderr = place.run(&line, Exit::Usage).stderr;
+                assert!(
+                    stderr.contains("another program is writing to it"),
+                    "{stderr}"
+                );
+            }
+            assert_eq!(names(&place, out), before);
+            fixture::send("-INT", child);
+        });
+    }
+    // What is in the making has names of no curve.
+    assert!(place.path("run/events.out.tfevents.train-head").exists());
+}
+
+/// Names of the files in `folder`, in order.
+fn names(place: &Place, folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(place.path(folder)).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let curves = names.iter().filter(|name| name.contains("tfevents"));
+    assert!(
+        curves.clone().all(|name| !name.starts_with('.')),
+        "{names:?}"
+    );
+    names
 }
 
 #[test]
