@@ -21,7 +21,7 @@ pub(crate) use task::{LossArg, TaskArg, TaskArgs};
 
 use crate::{plan, schedule::Decay};
 
-/// Trains, evaluates and applies classification heads on a feature cache.
+/// Trains, evaluates and applies heads on a feature cache: classes or numbers of images.
 #[derive(Debug, Parser)]
 #[command(name = "train-head", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -31,9 +31,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train a linear head: features → classes
+    /// Train a linear head: features → classes or numbers
     Linear(TrainArgs),
-    /// Train a head with one hidden layer: features → hidden, ReLU → classes
+    /// Train a head with one hidden layer: features → hidden, ReLU → classes or numbers
     Mlp(MlpArgs),
     /// Search hyper-parameters; the best head becomes a run
     Sweep(SweepArgs),
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Test whether two trained heads differ on a split of a cache by more than chance
     Compare(CompareArgs),
-    /// Classify new images with a trained head
+    /// Predict classes or numbers of new images with a trained head
     Predict(PredictArgs),
 }
 

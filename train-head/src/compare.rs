@@ -1,16 +1,18 @@
 //! `train-head compare`: do two heads differ on the same rows by more than chance?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{
     exit::Exit,
-    head::statistics::{Interval, McNemar, McNemarTest, Resampling, bootstrap, mcnemar},
+    head::{
+        Bundle, LabelsRecord, RunRecord,
+        statistics::{Interval, McNemar, McNemarTest, Resampling, bootstrap, mcnemar},
+    },
 };
 use serde::Serialize;
 
 use crate::{
-    failure::Failure,
-    features::Allowance,
+    failure::{Failure, OrExit},
     outcomes::RowOutcome,
     plan::ComparePlan,
     report,
@@ -38,19 +40,26 @@ struct Comparison {
 
 /// Compares the runs and prints the outcome.
 pub(crate) fn run(plan: &ComparePlan) -> Result<Exit, Failure> {
-    let load = |run| {
-        let subject = Subject::load(&Selection {
-            run,
-            cache: &plan.cache,
-            labels: plan.labels.as_deref(),
-            split: plan.split,
-            memory: Allowance::default(),
-        })?;
-        check_task(run, &subject).map(|()| subject)
+    let record = |run: &PathBuf| -> Result<RunRecord, Failure> {
+        let record = Bundle::load(run).or_exit(Exit::Input)?.record;
+        check_task(run, &record).map(|()| record)
     };
-    let first = judged(&load(&plan.runs[0])?);
-    let second = judged(&load(&plan.runs[1])?);
-    check_rows(plan, [&first, &second])?;
+    let records = [record(&plan.runs[0])?, record(&plan.runs[1])?];
+    let tables = records.each_ref().map(|record| record.labels.as_ref());
+    check_tables(plan, tables)?;
+    let load = |run: usize| {
+        let on_table = tables[run].is_some() || tables == [None, None];
+        let subject = Subject::load(&Selection {
+            run: &plan.runs[run],
+            cache: &plan.cache,
+            labels: plan.labels.as_deref().filter(|_| on_table),
+            split: plan.split,
+            memory: plan.memory,
+        })?;
+        Ok(judged(&subject))
+    };
+    let (first, second) = (load(0)?, load(1)?);
+    check_rows((plan, tables), [&first, &second])?;
     let comparison = compare(plan, [&first, &second]);
     if test_reads::is_test(plan.split) {
         for (index, (run, judged)) in plan.runs.iter().zip([&first, &second]).enumerate() {
@@ -66,8 +75,8 @@ pub(crate) fn run(plan: &ComparePlan) -> Result<Exit, Failure> {
 }
 
 /// McNemar's test is of right and wrong rows.
-fn check_task(run: &Path, subject: &Subject) -> Result<(), Failure> {
-    let task = &subject.bundle.record.task;
+fn check_task(run: &Path, record: &RunRecord) -> Result<(), Failure> {
+    let task = &record.task;
     if task.is_single_label() {
         return Ok(());
     }
@@ -75,6 +84,24 @@ fn check_task(run: &Path, subject: &Subject) -> Result<(), Failure> {
         "run `{}`: a {} head, `compare` tests heads of one label (measure both with `eval`)",
         run.display(),
         task.kind()
+    );
+    Err(Failure::new(Exit::Mismatch, message))
+}
+
+/// Heads on different labels are not comparable. (Those of a table and those of the cache may be the same.)
+fn check_tables(plan: &ComparePlan, tables: [Option<&LabelsRecord>; 2]) -> Result<(), Failure> {
+    let [Some(first), Some(second)] = tables else {
+        return Ok(());
+    };
+    if first.columns == second.columns && first.separator == second.separator {
+        return Ok(());
+    }
+    let message = format!(
+        "run `{}`: trained on column `{}` of a table, run `{}` on `{}` (compare heads on the same labels)",
+        plan.runs[0].display(),
+        first.columns.join(","),
+        plan.runs[1].display(),
+        second.columns.join(",")
     );
     Err(Failure::new(Exit::Mismatch, message))
 }
@@ -107,11 +134,23 @@ fn judged(subject: &Subject) -> Judged {
     }
 }
 
-/// One cache has one plan, but a row can lack features in one of its layers.
-fn check_rows(plan: &ComparePlan, judged: [&Judged; 2]) -> Result<(), Failure> {
+/// One cache has one plan, but a row can lack features in one of its layers, and a table can say
+/// something else than the cache.
+fn check_rows(
+    (plan, tables): (&ComparePlan, [Option<&LabelsRecord>; 2]),
+    judged: [&Judged; 2],
+) -> Result<(), Failure> {
     let [first, second] = judged;
     if first.ids == second.ids && first.labels == second.labels {
         return Ok(());
+    }
+    if tables.iter().flatten().count() == 1 {
+        let message = format!(
+            "cache `{}`: its labels, which one run was trained on, are not those of the table of the other in split `{}` (compare heads on the same labels)",
+            plan.cache.display(),
+            split_name(plan.split)
+        );
+        return Err(Failure::new(Exit::Mismatch, message));
     }
     let message = format!(
         "cache `{}`: the layers of the two runs hold {} and {} rows of split `{}`, not the same ones (find damage with `extract verify`)",

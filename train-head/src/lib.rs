@@ -1,5 +1,5 @@
-//! Trains classification heads on a feature cache, evaluates them, and applies
-//! them to new images.
+//! Trains heads on a feature cache, for one class an image, any number of them, or numbers;
+//! evaluates them, and applies them to new images.
 //!
 //! ```text
 //! cli → plan → dataset (features, split) → train → bundle        linear, mlp
@@ -7,7 +7,7 @@
 //!              dataset → classifiers without settings → figures  probe
 //!              dataset → what is wrong with it → tables           audit
 //!              bundle + dataset → judge → figures                eval, compare
-//!              bundle + images → engine → head → top classes     predict
+//!              bundle + images → engine → head → answers         predict
 //! ```
 
 mod audit;

@@ -119,6 +119,8 @@ pub(crate) struct ComparePlan {
     pub(crate) labels: Option<PathBuf>,
     /// `None`: every labelled row.
     pub(crate) split: Option<Split>,
+    /// Of the features of one run; they are read one after the other.
+    pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
@@ -225,6 +227,7 @@ fn compare_plan(args: CompareArgs) -> ComparePlan {
         cache: args.cache,
         labels: args.labels,
         split: split(args.split),
+        memory: memory::allowance(args.memory),
         report: reporting(args.report),
     }
 }

@@ -35,12 +35,14 @@ pub(crate) struct CompareArgs {
     pub(crate) second: PathBuf,
     /// Feature cache written by `extract run`
     pub(crate) cache: PathBuf,
-    /// The table of labels that the heads were trained on, or one with the same columns
+    /// The table of labels that the heads, or one of them, were trained on, or one with the same columns
     #[arg(long, value_name = "TABLE")]
     pub(crate) labels: Option<PathBuf>,
     /// Split to compare on
     #[arg(long, value_enum, default_value_t = SplitArg::Test)]
     pub(crate) split: SplitArg,
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

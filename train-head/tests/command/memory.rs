@@ -74,6 +74,11 @@ fn sweep_probe_and_eval_say_the_same() {
         json(&place.run(&line, Exit::Success).stdout)["metrics"].clone()
     };
     assert_eq!(metrics(""), metrics(LITTLE));
+    let compared = |options: &str| {
+        let line = format!("compare @all/best @little/best @cache --split val {options}");
+        place.run(&line, Exit::Success).stdout
+    };
+    assert_eq!(compared(""), compared(LITTLE));
 }
 
 #[test]

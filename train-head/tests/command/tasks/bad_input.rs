@@ -229,6 +229,11 @@ fn runs_and_tables_that_do_not_belong_together_are_refused() {
             "leave --labels out",
         ),
         (
+            "compare @plain @plain @cache --labels @labels.csv",
+            Exit::Usage,
+            "leave --labels out",
+        ),
+        (
             "compare @flags @flags @cache --labels @labels.csv",
             Exit::Mismatch,
             "a multi-label head, `compare` tests heads of one label",
@@ -241,6 +246,28 @@ fn runs_and_tables_that_do_not_belong_together_are_refused() {
         "compare @kind @kind @cache --labels @labels.csv --split val",
         Exit::Success,
     );
+    // The table is that of the one head; the cache says the same.
+    let mixed = "compare @kind @plain @cache --labels @labels.csv --split val";
+    place.run(mixed, Exit::Success);
+    let line = "linear @cache --out @crawls --epochs 2 --labels @labels.csv --target crawls";
+    place.run(line, Exit::Success);
+    let line = "compare @kind @crawls @cache --labels @labels.csv";
+    let stderr = place.run(line, Exit::Mismatch).stderr;
+    let said = "trained on column `kind` of a table";
+    assert!(
+        stderr.contains(said) && stderr.contains("on `crawls`"),
+        "{stderr}"
+    );
+    edited(&place, |row, line| {
+        let kind = if row % 6 == 4 {
+            "ant"
+        } else {
+            line.split(',').nth(1).unwrap()
+        };
+        Some(with_field(line, 1, kind))
+    });
+    let stderr = place.run(mixed, Exit::Mismatch).stderr;
+    assert!(stderr.contains("are not those of the table"), "{stderr}");
     edited(&place, |row, line| {
         Some(match row {
             5 => with_field(line, 1, "dog"),
