@@ -1,11 +1,12 @@
 //! Feature rows of a cache, copied out a batch at a time.
 //!
 //! The batches of an Arrow cache stay memory-mapped, so that what is held is a list of positions and the system
-//! pages the values in, and those of a Parquet cache are in memory, as many as the allowance (there need be
-//! none) covers. The rows of all others are read from a file when they are asked for: from the Arrow
+//! pages the values in, and the rows that are wanted of a Parquet cache are in memory, as many as the allowance
+//! (there need be none) covers. The rows of all others are read from a file when they are asked for: from the Arrow
 //! file itself, or from a temporary copy of what Parquet decodes to (`spill`). Which it is changes no value.
 
 mod disk;
+mod held;
 mod spill;
 
 use std::hash::{DefaultHasher, Hasher};
@@ -17,6 +18,7 @@ use common::{
 
 pub(crate) use disk::ReadFailure;
 use disk::Stretch;
+use held::Held;
 use spill::Store;
 
 use crate::failure::Failure;
@@ -33,8 +35,17 @@ pub(crate) struct Features {
 
 /// Where the values of a batch are.
 enum Values {
-    Held(Box<FeatureBatch>),
+    Held(Held),
     OnDisk(FeatureDtype, Stretch),
+}
+
+/// By what numbers rows of a batch are found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbering {
+    /// Those of the batch.
+    Batch,
+    /// Their places among the rows that are kept of it.
+    Kept,
 }
 
 #[derive(Clone, Copy)]
@@ -93,19 +104,25 @@ impl Features {
             return Ok(());
         }
         let index = self.batches.len() as u32;
-        let dtype = batch.values().dtype();
-        let bytes = (batch.rows() * self.width * dtype.bytes()) as u64;
-        self.batches
-            .push(if self.allowance.covers(self.held_bytes + bytes) {
-                self.held_bytes += bytes;
-                Values::Held(Box::new(batch))
-            } else {
-                Values::OnDisk(dtype, self.store.keep(&batch)?)
-            });
-        self.positions.extend(rows.iter().map(|&row| Position {
+        let bytes = self.held_bytes + Held::bytes(&batch, rows);
+        let (values, numbering) = if self.allowance.covers(bytes) {
+            self.held_bytes = bytes;
+            let (held, numbering) = Held::of(batch, rows);
+            (Values::Held(held), numbering)
+        } else {
+            let dtype = batch.values().dtype();
+            let (stretch, numbering) = self.store.keep(&batch, rows)?;
+            (Values::OnDisk(dtype, stretch), numbering)
+        };
+        self.batches.push(values);
+        let numbered = rows.iter().enumerate().map(|(place, &row)| Position {
             batch: index,
-            row: row as u32,
-        }));
+            row: match numbering {
+                Numbering::Batch => row as u32,
+                Numbering::Kept => place as u32,
+            },
+        });
+        self.positions.extend(numbered);
         Ok(())
     }
 
@@ -142,9 +159,9 @@ impl Features {
     fn read(&self, start: Position, output: &mut [f32]) {
         let first_row = start.row as usize;
         match &self.batches[start.batch as usize] {
-            Values::Held(batch) => {
+            Values::Held(held) => {
                 for (row, output) in (first_row..).zip(output.chunks_exact_mut(self.width)) {
-                    batch.copy_row(row, output);
+                    held.copy_row(row, output);
                 }
             }
             Values::OnDisk(dtype, stretch) => {

@@ -10,11 +10,11 @@ use std::{
 };
 
 use common::{
-    cache::{Embedding, FeatureBatch, FeatureDtype},
+    cache::{Embedding, FeatureBatch},
     exit::Exit,
 };
 
-use super::{disk::Stretch, value_bytes};
+use super::{Numbering, disk::Stretch, value_bytes};
 use crate::failure::Failure;
 
 /// Most files of a cache that are kept open; of one with more parts the values are copied.
@@ -40,15 +40,19 @@ struct TemporaryCopy {
 }
 
 impl Store {
-    /// Sees to it that the values of `batch` can be read from a file.
-    pub(super) fn keep(&mut self, batch: &FeatureBatch) -> Result<Stretch, Failure> {
+    /// Sees to it that the rows `rows` of `batch` can be read from a file.
+    pub(super) fn keep(
+        &mut self,
+        batch: &FeatureBatch,
+        rows: &[usize],
+    ) -> Result<(Stretch, Numbering), Failure> {
         let Some(place) = batch.place() else {
-            return self.copy(batch);
+            return self.copy(batch, rows);
         };
         let known = self.last.as_ref().filter(|(path, _)| *path == place.path);
         let file = match known {
             Some((_, file)) => Arc::clone(file),
-            None if self.opened >= MOST_FILES => return self.copy(batch),
+            None if self.opened >= MOST_FILES => return self.copy(batch, rows),
             None => {
                 let file = File::open(&place.path).map_err(|error| {
                     let message = format!("`{}`: opening failed: {error}", place.path.display());
@@ -60,19 +64,25 @@ impl Store {
                 file
             }
         };
-        Ok(Stretch {
+        let stretch = Stretch {
             file,
             path: Arc::clone(&place.path),
             offset: place.offset,
-        })
+        };
+        Ok((stretch, Numbering::Batch))
     }
 
-    fn copy(&mut self, batch: &FeatureBatch) -> Result<Stretch, Failure> {
+    fn copy(
+        &mut self,
+        batch: &FeatureBatch,
+        rows: &[usize],
+    ) -> Result<(Stretch, Numbering), Failure> {
         let copied = match &mut self.copy {
-            Some(copy) => copy.append(batch),
-            none => TemporaryCopy::create().and_then(|copy| none.insert(copy).append(batch)),
+            Some(copy) => copy.append(batch, rows),
+            none => TemporaryCopy::create().and_then(|copy| none.insert(copy).append(batch, rows)),
         };
-        copied.map_err(|error| {
+        let numbered = copied.map(|stretch| (stretch, Numbering::Kept));
+        numbered.map_err(|error| {
             let message = format!(
                 "temporary file in `{}` for features beyond --memory: {error} (allow more memory, or name a folder with room in the variable TMPDIR)",
                 env::temp_dir().display()
@@ -91,21 +101,22 @@ impl TemporaryCopy {
         })
     }
 
-    fn append(&mut self, batch: &FeatureBatch) -> io::Result<Stretch> {
+    fn append(&mut self, batch: &FeatureBatch, rows: &[usize]) -> io::Result<Stretch> {
         let offset = self.bytes;
+        let width = batch.dim();
         let mut writer = BufWriter::with_capacity(WRITE_BYTES, &*self.file);
-        let (dtype, count) = match batch.values() {
+        match batch.values() {
             Embedding::F16(values) => {
-                write_all(&mut writer, values.iter().map(|value| value.to_le_bytes()))?;
-                (FeatureDtype::F16, values.len())
+                let values = rows.iter().flat_map(|row| &values[row * width..][..width]);
+                write_all(&mut writer, values.map(|value| value.to_le_bytes()))?;
             }
             Embedding::F32(values) => {
-                write_all(&mut writer, values.iter().map(|value| value.to_le_bytes()))?;
-                (FeatureDtype::F32, values.len())
+                let values = rows.iter().flat_map(|row| &values[row * width..][..width]);
+                write_all(&mut writer, values.map(|value| value.to_le_bytes()))?;
             }
-        };
+        }
         writer.flush()?;
-        self.bytes += count as u64 * value_bytes(dtype);
+        self.bytes += (rows.len() * width) as u64 * value_bytes(batch.values().dtype());
         Ok(Stretch {
             file: Arc::clone(&self.file),
             path: Arc::clone(&self.place),
