@@ -228,14 +228,16 @@ fn rare_positives_are_never_all_taken_for_validation() {
 
 #[test]
 fn class_that_is_only_found_beside_rarer_ones_stays_in_training() {
-    // Units: a with b, a with b, b, a with c, c. All of a could be drawn as rows of b and of c.
+    // Units: a with b, a with b, b, a with c, c, and some without a class. All of a could be drawn as rows of b and c.
     let values = [
         [1.0, 1.0, 0.0],
         [1.0, 1.0, 0.0],
         [0.0, 1.0, 0.0],
         [1.0, 0.0, 1.0],
         [0.0, 0.0, 1.0],
-        [0.0, 0.0, 0.0],
+        [0.0; 3],
+        [0.0; 3],
+        [0.0; 3],
     ];
     // The order of the classes decides whom equally rare ones go with.
     for order in [[0, 1, 2], [1, 2, 0], [2, 1, 0]] {
@@ -243,7 +245,7 @@ fn class_that_is_only_found_beside_rarer_ones_stays_in_training() {
             .iter()
             .flat_map(|row| order.map(|class| row[class]))
             .collect();
-        let infos = rows(&[1, 2, 3, 4, 5, 6]);
+        let infos = rows(&[1, 2, 3, 4, 5, 6, 7, 8]);
         for seed in 0..100 {
             let draw = Draw {
                 targets: Some(Targets {
@@ -252,7 +254,7 @@ fn class_that_is_only_found_beside_rarer_ones_stays_in_training() {
                 }),
                 fraction: 0.7,
                 seed,
-                ..draw(&[0; 6], &infos)
+                ..draw(&[0; 8], &infos)
             };
             partition(&draw, &classes(3)).unwrap();
             folds(&draw, &classes(3), 2).unwrap();
