@@ -57,7 +57,8 @@ class Programs:
 
     def accuracy(self, run: Path, cache: Path) -> tuple[float, list[float]]:
         found = self.run("train-head", "eval", run, cache, "--split", "test")
-        return found["metrics"]["top1"], found["intervals"]["top1"]
+        interval = found["intervals"]["top1"]
+        return found["metrics"]["top1"], [interval["low"], interval["high"]]
 
     def heads(self, source: Path, work: Path) -> dict[str, tuple[float, list[float]]]:
         """Test accuracy and its interval of every head."""

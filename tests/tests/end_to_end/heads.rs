@@ -153,7 +153,7 @@ fn what_a_killed_training_left_is_removed_and_no_obstacle() {
     let bench = bench_with_cache(&[]);
     fs::create_dir(bench.path("run")).unwrap();
     let events = "events.out.tfevents.train-head";
-    for name in ["metrics.jsonl", events] {
+    for name in ["metrics.jsonl", "events.train-head"] {
         fs::write(bench.path(&format!("run/.{name}.x1y2z3.tmp")), "{}").unwrap();
     }
     bench
