@@ -217,7 +217,7 @@ fn figures_of_any_number_of_classes_are_scikit_learns() {
     assert_close(found.micro_f1, case.micro_f1, "micro F1");
     assert_close(found.macro_f1, case.macro_f1, "macro F1");
     assert_close(found.exact_match, case.exact_match, "exact match");
-    let classes = rows.per_class(&case.thresholds);
+    let classes = rows.figures(&case.thresholds).1;
     for (class, expected) in classes.iter().zip(&case.f1) {
         assert_close(class.decisions.f1, *expected, "F1 of a class");
     }
@@ -227,7 +227,7 @@ fn figures_of_any_number_of_classes_are_scikit_learns() {
 fn thresholds_reach_the_best_f1_on_scikit_learns_curve() {
     let case = golden().multi_label;
     let rows = multi_label_rows(&case);
-    let classes = rows.per_class(&rows.thresholds());
+    let classes = rows.figures(&rows.thresholds()).1;
     for (class, expected) in classes.iter().zip(&case.best_f1) {
         assert_close(class.decisions.f1, *expected, "best F1");
     }

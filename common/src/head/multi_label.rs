@@ -84,59 +84,50 @@ impl MultiLabelRows {
 
     /// All figures with `thresholds` `[C]`.
     pub fn metrics(&self, thresholds: &[f64]) -> MultiLabelMetrics {
-        let figures = self.per_class(thresholds);
+        self.figures(thresholds).0
+    }
+
+    /// All figures with `thresholds` `[C]`, and those of each class.
+    pub fn figures(&self, thresholds: &[f64]) -> (MultiLabelMetrics, Vec<LabelFigures>) {
+        let (figures, counts) = self.per_class(thresholds);
         let precisions: Vec<f64> = figures
             .iter()
             .filter_map(|class| class.average_precision)
             .collect();
         let rows = self.logits.len() / self.classes;
         let f1 = figures.iter().map(|class| class.decisions.f1);
-        MultiLabelMetrics {
+        let metrics = MultiLabelMetrics {
             rows: rows as u64,
             loss: self.loss(),
             mean_average_precision: (!precisions.is_empty())
                 .then(|| precisions.iter().sum::<f64>() / precisions.len() as f64),
-            micro_f1: self
-                .counts(thresholds)
-                .fold(Counts::default(), Counts::plus)
-                .f1(),
+            micro_f1: counts.figures().f1,
             macro_f1: f1.sum::<f64>() / self.classes as f64,
             exact_match: self.exact_match(thresholds),
-        }
+        };
+        (metrics, figures)
     }
 
-    /// The figures of each class with `thresholds` `[C]`.
-    pub fn per_class(&self, thresholds: &[f64]) -> Vec<LabelFigures> {
-        let counts = self.counts(thresholds).zip(thresholds).enumerate();
-        let figures = counts.map(|(class, (counts, &threshold))| {
+    /// The figures of each class, and the decisions on all of them together.
+    fn per_class(&self, thresholds: &[f64]) -> (Vec<LabelFigures>, Counts) {
+        let mut together = Counts::default();
+        let figures = thresholds.iter().enumerate().map(|(class, &threshold)| {
             let (logits, positive) = self.column(class);
+            let counts = Counts::of(&logits, &positive, threshold);
+            together = together.plus(counts);
             LabelFigures {
                 decisions: counts.figures(),
                 average_precision: average_precision(&logits, &positive),
                 threshold,
             }
         });
-        figures.collect()
+        (figures.collect(), together)
     }
 
     fn column(&self, class: usize) -> (Vec<f32>, Vec<bool>) {
         let logits = self.logits.iter().skip(class).step_by(self.classes);
         let positive = self.positive.iter().skip(class).step_by(self.classes);
         (logits.copied().collect(), positive.copied().collect())
-    }
-
-    fn counts(&self, thresholds: &[f64]) -> impl Iterator<Item = Counts> {
-        thresholds.iter().enumerate().map(|(class, &threshold)| {
-            let (logits, positive) = self.column(class);
-            let mut counts = Counts::default();
-            for (logit, positive) in logits.into_iter().zip(positive) {
-                let predicted = sigmoid(logit) >= threshold;
-                counts.truly += u64::from(positive);
-                counts.predicted += u64::from(predicted);
-                counts.hits += u64::from(positive && predicted);
-            }
-            counts
-        })
     }
 
     fn exact_match(&self, thresholds: &[f64]) -> f64 {
@@ -170,16 +161,24 @@ struct Counts {
 }
 
 impl Counts {
+    /// Of the rows of one class.
+    fn of(logits: &[f32], positive: &[bool], threshold: f64) -> Self {
+        let mut counts = Self::default();
+        for (&logit, &positive) in logits.iter().zip(positive) {
+            let predicted = sigmoid(logit) >= threshold;
+            counts.truly += u64::from(positive);
+            counts.predicted += u64::from(predicted);
+            counts.hits += u64::from(positive && predicted);
+        }
+        counts
+    }
+
     fn plus(self, other: Self) -> Self {
         Self {
             truly: self.truly + other.truly,
             predicted: self.predicted + other.predicted,
             hits: self.hits + other.hits,
         }
-    }
-
-    fn f1(self) -> f64 {
-        self.figures().f1
     }
 
     fn figures(self) -> ClassFigures {

@@ -176,6 +176,14 @@ pub(crate) fn counted() -> impl Iterator<Item = f32> {
     })
 }
 
+/// The kind of head that the script calls `name`.
+pub(crate) fn kind(name: &str, hidden: usize) -> HeadKind {
+    match name {
+        "linear" => HeadKind::Linear,
+        _ => HeadKind::Mlp { hidden },
+    }
+}
+
 /// `head` with parameters of the size of `nn.Linear`'s.
 pub(crate) fn filled(mut head: Head, numbers: &mut impl Iterator<Item = f32>) -> Head {
     for layer in head.layers_mut() {
@@ -191,12 +199,7 @@ pub(crate) fn filled(mut head: Head, numbers: &mut impl Iterator<Item = f32>) ->
 fn a_textbook_epoch_ends_where_pytorchs_ends() {
     let golden: Epoch = golden("head_epoch.json");
     for case in golden.cases {
-        let kind = match case.head.as_str() {
-            "linear" => HeadKind::Linear,
-            _ => HeadKind::Mlp {
-                hidden: golden.hidden,
-            },
-        };
+        let kind = kind(&case.head, golden.hidden);
         let mut numbers = counted();
         let values: Vec<f32> = numbers.by_ref().take(golden.rows * golden.width).collect();
         let label = |row: &[f32]| {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     assert_close, golden, member, parameters,
-    pytorch::{counted, filled},
+    pytorch::{counted, filled, kind},
 };
 
 #[derive(Deserialize)]
@@ -130,12 +130,7 @@ fn losses_of_elements_and_their_gradients_are_pytorchs() {
 fn a_textbook_epoch_of_every_loss_ends_where_pytorchs_ends() {
     let golden = golden::<Golden>("head_tasks.json").epoch;
     for case in golden.cases {
-        let kind = match case.head.as_str() {
-            "linear" => HeadKind::Linear,
-            _ => HeadKind::Mlp {
-                hidden: golden.hidden,
-            },
-        };
+        let kind = kind(&case.head, golden.hidden);
         let mut numbers = counted();
         let values: Vec<f32> = numbers.by_ref().take(golden.rows * golden.width).collect();
         let mut targets = Vec::new();

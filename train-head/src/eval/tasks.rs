@@ -40,13 +40,13 @@ pub(super) fn multi_label(
     thresholds: &[f64],
 ) -> Result<Exit, Failure> {
     let judged = subject.judge().multi_label();
-    let metrics = judged.metrics(thresholds);
+    let (metrics, per_class) = judged.figures(thresholds);
     let read = TestRead {
         mean_average_precision: metrics.mean_average_precision,
         ..read(subject)
     };
     let metrics = TaskMetrics::MultiLabel(metrics);
-    conclude((plan, subject, read), metrics, judged.per_class(thresholds))
+    conclude((plan, subject, read), metrics, per_class)
 }
 
 /// Measures a head on numbers.
