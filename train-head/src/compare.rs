@@ -40,25 +40,26 @@ struct Comparison {
 
 /// Compares the runs and prints the outcome.
 pub(crate) fn run(plan: &ComparePlan) -> Result<Exit, Failure> {
-    let record = |run: &PathBuf| -> Result<RunRecord, Failure> {
-        let record = Bundle::load(run).or_exit(Exit::Input)?.record;
-        check_task(run, &record).map(|()| record)
+    let load = |run: &PathBuf| -> Result<Bundle, Failure> {
+        let bundle = Bundle::load(run).or_exit(Exit::Input)?;
+        check_task(run, &bundle.record).map(|()| bundle)
     };
-    let records = [record(&plan.runs[0])?, record(&plan.runs[1])?];
-    let tables = records.each_ref().map(|record| record.labels.as_ref());
+    let (first, second) = (load(&plan.runs[0])?, load(&plan.runs[1])?);
+    let labels = [first.record.labels.clone(), second.record.labels.clone()];
+    let tables = labels.each_ref().map(Option::as_ref);
     check_tables(plan, tables)?;
-    let load = |run: usize| {
+    let judge = |run: usize, bundle: Bundle| {
         let on_table = tables[run].is_some() || tables == [None, None];
-        let subject = Subject::load(&Selection {
+        let selection = Selection {
             run: &plan.runs[run],
             cache: &plan.cache,
             labels: plan.labels.as_deref().filter(|_| on_table),
             split: plan.split,
             memory: plan.memory,
-        })?;
-        Ok(judged(&subject))
+        };
+        Ok(judged(&Subject::of(bundle, &selection)?))
     };
-    let (first, second) = (load(0)?, load(1)?);
+    let (first, second) = (judge(0, first)?, judge(1, second)?);
     check_rows((plan, tables), [&first, &second])?;
     let comparison = compare(plan, [&first, &second]);
     if test_reads::is_test(plan.split) {

@@ -170,6 +170,13 @@ impl Dataset {
         self.features.add(batch, &kept)
     }
 
+    /// The rows of first views, ascending: augmented ones are for fitting, and nothing else is done with
+    /// them.
+    pub(crate) fn first_views(&self) -> Vec<u32> {
+        let is_first = |row: &u32| self.rows[*row as usize].view == 0;
+        (0..self.rows.len() as u32).filter(is_first).collect()
+    }
+
     /// Labels of `rows`.
     pub(crate) fn gather_labels(&self, rows: &[u32], output: &mut Vec<u32>) {
         output.clear();

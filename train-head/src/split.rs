@@ -64,7 +64,6 @@ pub(crate) struct Draw<'a> {
 impl<'a> Draw<'a> {
     /// Out of a cache's rows, loaded with [`FITTING_SPLITS`], with the groups of its plan.
     pub(crate) fn new(reader: &'a CacheReader, dataset: &'a Dataset, settings: &Settings) -> Self {
-        let plan = reader.plan();
         Self {
             labels: &dataset.labels,
             targets: (settings.loss.task() != TaskKind::SingleLabel).then(|| Targets {
@@ -72,11 +71,17 @@ impl<'a> Draw<'a> {
                 task: settings.loss.task(),
             }),
             rows: &dataset.rows,
-            group: Box::new(|id| plan.get(id).and_then(|sample| sample.group.as_deref())),
+            group: groups(reader),
             fraction: settings.val_fraction,
             seed: settings.seed,
         }
     }
+}
+
+/// The groups of a cache's plan, for [`Draw::group`].
+pub(crate) fn groups<'a>(reader: &'a CacheReader) -> Box<dyn Fn(u64) -> Option<&'a str> + 'a> {
+    let plan = reader.plan();
+    Box::new(|id| plan.get(id).and_then(|sample| sample.group.as_deref()))
 }
 
 /// Splits that a training reads. The test split is none of its business.

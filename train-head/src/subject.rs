@@ -45,7 +45,11 @@ pub(crate) struct Subject {
 impl Subject {
     /// Reads both, and refuses what does not belong together.
     pub(crate) fn load(selection: &Selection) -> Result<Self, Failure> {
-        let bundle = Bundle::load(selection.run).or_exit(Exit::Input)?;
+        Self::of(Bundle::load(selection.run).or_exit(Exit::Input)?, selection)
+    }
+
+    /// As [`Subject::load`], of a head that was read.
+    pub(crate) fn of(bundle: Bundle, selection: &Selection) -> Result<Self, Failure> {
         let reader = CacheReader::open(selection.cache).or_exit(Exit::Input)?;
         let record = &bundle.record;
         check_identity(selection, record, &reader.manifest().identity)?;
@@ -73,10 +77,7 @@ impl Subject {
                 dataset
             }
         };
-        // Augmented views are for fitting; a head is judged on the first one.
-        let rows: Vec<u32> = (0..dataset.rows.len() as u32)
-            .filter(|&row| dataset.rows[row as usize].view == 0)
-            .collect();
+        let rows = dataset.first_views();
         if rows.is_empty() {
             return Err(empty_split(selection, &reader, &dataset));
         }

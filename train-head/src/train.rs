@@ -23,7 +23,7 @@ use crate::{
     dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
     fit::{Best, Ending, Outcome, Task, fit},
-    folder::{Claim, claim},
+    folder::{self, Claim, claim, exists_already},
     history::History,
     judge::Judge,
     labels::Labelling,
@@ -101,11 +101,7 @@ fn make_folder(out: &Path, existing: Existing) -> Result<Claim, Failure> {
         .into_iter()
         .partition(|entry| History::is_leftover(&entry.file_name()));
     if !others.is_empty() && existing == Existing::Refuse {
-        let message = format!(
-            "run `{}`: exists already (name another folder, or replace it with --overwrite)",
-            out.display()
-        );
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(exists_already("run", out));
     }
     for leftover in leftovers {
         fs::remove_file(leftover.path()).map_err(failed)?;
@@ -114,8 +110,7 @@ fn make_folder(out: &Path, existing: Existing) -> Result<Claim, Failure> {
 }
 
 pub(crate) fn cannot_write(out: &Path, error: &io::Error) -> Failure {
-    let message = format!("run `{}`: cannot be written: {error}", out.display());
-    Failure::new(Exit::Failure, message)
+    folder::cannot_write("run", out, error)
 }
 
 /// The rows that are trained on, and those that judge.

@@ -56,7 +56,6 @@ pub(super) fn settle(plan: &RunPlan, source: &Source, listing: &Listing) -> Resu
         settled.options.calibration = Some(Calibration {
             images: settings.images,
             seed: settings.seed,
-            rounding: INT8_ROUNDING,
             ..kept
         });
     } else {
@@ -98,21 +97,24 @@ fn existing(directory: &Path) -> Result<Option<Identity>> {
     Ok(Some(Cache::open(directory)?.manifest().identity.clone()))
 }
 
+/// The scales of a cache as they apply now, whatever weights were rounded like then.
 fn of_identity(identity: &Identity) -> Option<Calibration> {
-    serde_json::from_value(identity.calibration.clone()?).ok()
+    let calibration: Calibration = serde_json::from_value(identity.calibration.clone()?).ok()?;
+    Some(Calibration {
+        rounding: INT8_ROUNDING,
+        ..calibration
+    })
 }
 
 fn of_another(cache: &Path) -> Result<Calibration> {
     let identity = Cache::open(cache)?.manifest().identity.clone();
-    let mut calibration = of_identity(&identity).ok_or_else(|| {
+    let calibration = of_identity(&identity).ok_or_else(|| {
         UsageError(format!(
             "--calibration-from `{}`: its precision is {}, it has no calibration (name an int8 cache)",
             cache.display(),
             identity.precision
         ))
     })?;
-    // Scales do not depend on it.
-    calibration.rounding = INT8_ROUNDING;
     Ok(calibration)
 }
 

@@ -16,7 +16,7 @@ use crate::{
     dataset::{NO_LABEL, RowInfo},
     failure::Failure,
     plan::{AuditPlan, Probabilities},
-    split::{Draw, Partition, folds, units_of_classes},
+    split::{Draw, Partition, folds, groups, units_of_classes},
 };
 
 /// Units (images, groups of images and duplicates that stay together) that a class needs, so that a
@@ -193,12 +193,11 @@ impl Labelled {
 
     /// What folds of them are drawn with.
     fn draw<'a>(&'a self, audited: &'a Audited, plan: &AuditPlan) -> Draw<'a> {
-        let samples = audited.reader.plan();
         Draw {
             labels: &self.labels,
             targets: None,
             rows: &self.infos,
-            group: Box::new(|id| samples.get(id).and_then(|sample| sample.group.as_deref())),
+            group: groups(&audited.reader),
             fraction: plan.settings.val_fraction,
             seed: plan.settings.seed,
         }

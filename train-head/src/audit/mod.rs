@@ -73,8 +73,7 @@ pub(crate) fn run(plan: &AuditPlan) -> Result<Exit, Failure> {
         allowance: plan.memory,
     };
     let dataset = Dataset::load(&reader, &layer, wanted, &stop)?;
-    let first_view = |row: &u32| dataset.rows[*row as usize].view == 0;
-    let rows: Vec<u32> = (0..dataset.rows.len() as u32).filter(first_view).collect();
+    let rows = dataset.first_views();
     if rows.is_empty() {
         let message = format!(
             "cache `{}`: holds no features (extract some images)",

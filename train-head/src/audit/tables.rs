@@ -14,17 +14,14 @@ use arrow::{
     },
     error::ArrowError,
 };
-use common::{
-    exit::Exit,
-    publish::{Pending, write_atomically},
-};
+use common::publish::{Pending, write_atomically};
 use parquet::{arrow::ArrowWriter, errors::ParquetError};
 use serde::Serialize;
 
 use super::{Audited, findings::Group, labels::Judged, similar::Twin};
 use crate::{
     failure::Failure,
-    folder::{Claim, claim},
+    folder::{Claim, cannot_write, claim, exists_already},
     plan::Existing,
 };
 
@@ -65,11 +62,7 @@ impl Tables {
         };
         let mut entries = fs::read_dir(folder).map_err(|error| tables.failed(&error))?;
         if existing == Existing::Refuse && entries.next().is_some() {
-            let message = format!(
-                "audit `{}`: exists already (name another folder, or replace it with --overwrite)",
-                folder.display()
-            );
-            return Err(Failure::new(Exit::Usage, message));
+            return Err(exists_already("audit", folder));
         }
         Ok(tables)
     }
@@ -92,11 +85,7 @@ impl Tables {
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) -> Failure {
-        let message = format!(
-            "audit `{}`: cannot be written: {error}",
-            self.folder.display()
-        );
-        Failure::new(Exit::Failure, message)
+        cannot_write("audit", &self.folder, error)
     }
 
     /// A row an image that has a duplicate, group by group.

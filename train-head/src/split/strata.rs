@@ -27,8 +27,7 @@ pub(super) fn classes_of(draw: &Draw, rows: &[u32]) -> BTreeSet<u32> {
 
 /// The units of `rows` by stratum: the class of theirs that fewest units have.
 pub(super) fn units_by_class(draw: &Draw, rows: &[u32]) -> BTreeMap<u32, Vec<Vec<u32>>> {
-    let units = units(draw, rows);
-    let classes: Vec<BTreeSet<u32>> = units.iter().map(|unit| classes_of(draw, unit)).collect();
+    let (units, classes) = units_and_classes(draw, rows);
     let counts = counted(&classes);
     let mut by_class: BTreeMap<u32, Vec<Vec<u32>>> = BTreeMap::new();
     for (unit, classes) in units.into_iter().zip(classes) {
@@ -44,9 +43,14 @@ pub(super) fn units_by_class(draw: &Draw, rows: &[u32]) -> BTreeMap<u32, Vec<Vec
 /// How many units of all rows have each class; those that none has are left out.
 pub(crate) fn units_of_classes(draw: &Draw) -> BTreeMap<u32, usize> {
     let all: Vec<u32> = (0..draw.rows.len() as u32).collect();
-    let units = units(draw, &all);
-    let classes: Vec<BTreeSet<u32>> = units.iter().map(|unit| classes_of(draw, unit)).collect();
-    counted(&classes)
+    counted(&units_and_classes(draw, &all).1)
+}
+
+/// The units of `rows`, and the classes of each.
+fn units_and_classes(draw: &Draw, rows: &[u32]) -> (Vec<Vec<u32>>, Vec<BTreeSet<u32>>) {
+    let units = units(draw, rows);
+    let classes = units.iter().map(|unit| classes_of(draw, unit)).collect();
+    (units, classes)
 }
 
 fn counted(units: &[BTreeSet<u32>]) -> BTreeMap<u32, usize> {

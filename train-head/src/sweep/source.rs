@@ -36,12 +36,15 @@ pub(crate) fn open(plan: &SweepPlan, stop: &Interrupt) -> Result<Vec<Source>, Fa
     let wanted = Wanted::for_fitting(plan.memory.shared_by(count));
     let task = plan.base.loss.task();
     for cache in &plan.caches {
-        let open = || CacheReader::open(cache).or_exit(Exit::Input);
-        let labelling = Labelling::read(&open()?, plan.labels.as_ref(), task, stop)?;
+        let mut labelling = None;
         for name in &layers {
-            let reader = open()?;
+            let reader = CacheReader::open(cache).or_exit(Exit::Input)?;
+            let labelling = match &mut labelling {
+                Some(labelling) => labelling,
+                none => none.insert(Labelling::read(&reader, plan.labels.as_ref(), task, stop)?),
+            };
             let layer = choose_layer(&reader, *name)?.clone();
-            let rows = (wanted, &labelling);
+            let rows = (wanted, &*labelling);
             let dataset = Dataset::load_labelled(&reader, &layer, rows, stop)?;
             let source = Source {
                 reader,
