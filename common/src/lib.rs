@@ -4,6 +4,8 @@
 //! Data flows one way: [`source`] → [`image`] → [`engine`] (running a
 //! [`backbone`]) → [`cache`] → [`head`]. [`embed`] joins the middle three.
 //!
+//! [`tail`] trains the last part of a backbone with its head.
+//!
 //! What both programs need beside that: [`program`] (command line, error line,
 //! [`exit`] code), [`output`], [`progress`], [`interrupt`], and [`in_order`].
 
@@ -25,3 +27,4 @@ pub mod publish;
 pub mod random;
 pub mod read;
 pub mod source;
+pub mod tail;
