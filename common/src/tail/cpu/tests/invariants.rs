@@ -161,7 +161,11 @@ fn instruction_sets_agree() {
 
 #[test]
 fn averages_follow_and_are_exchanged() {
-    let case = Case::new(&networks::residual(), (2, "b0,b1,b2"), large(NormMode::Train));
+    let case = Case::new(
+        &networks::residual(),
+        (2, "b0,b1,b2"),
+        large(NormMode::Train),
+    );
     let mut trainer = case.trainer(Isa::available()[0]);
     trainer.swap_averages();
     assert_eq!(trainer.tensors().unwrap(), case.tensors);
