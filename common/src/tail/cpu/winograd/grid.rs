@@ -71,8 +71,9 @@ fn cut(outputs: usize) -> Vec<(usize, Vec<usize>)> {
     if whole > 0 {
         sizes.push((OUTPUTS, starts));
     }
-    if outputs % OUTPUTS > 0 {
-        sizes.push((outputs % OUTPUTS, vec![whole * OUTPUTS]));
+    let rest = outputs - whole * OUTPUTS;
+    if rest > 0 {
+        sizes.push((rest, vec![whole * OUTPUTS]));
     }
     sizes
 }

@@ -11,26 +11,28 @@
 //! parts that depend on the shapes alone. Outputs (on the way back inputs) are done in parts whose
 //! U stays in the cache from where it is made to where it is used.
 
+mod gradients;
 mod grid;
 mod kernels;
 mod matrices;
+mod operands;
+mod plane;
 mod tiles;
 
 use rayon::prelude::*;
 
 use self::{
     grid::{Grid, Transformed},
-    kernels::{KernelFromPoints, KernelToPoints, TAPS},
+    kernels::{KernelToPoints, TAPS},
     matrices::{KERNEL, POINTS},
-    tiles::{Direction, FromPoints, Plane, ToPoints},
+    operands::{Kernels, Part},
+    plane::Plane,
+    tiles::{Direction, FromPoints, ToPoints},
 };
 use super::{
     affine::Affine,
     maps::{Maps, Pool},
-    outer::Outer,
     product::{Onto, Product},
-    settle::{Settle, SettleTask, WeightGradient},
-    square,
     window::Window,
 };
 use crate::{
@@ -44,9 +46,6 @@ const TILES_FLOATS: usize = 6 << 20;
 /// Most floats of the transformed kernels of a part of the outputs.
 const KERNELS_FLOATS: usize = 5 << 19;
 
-/// Panels of outputs whose gradients at all points stay in the second-level cache.
-const GRADIENT_PANELS: usize = 2;
-
 /// Channels on either side from which on the products save more than the transforms cost.
 const LEAST_CHANNELS: usize = 16;
 
@@ -55,24 +54,6 @@ const LEAST_CHANNELS: usize = 16;
 pub(super) struct Winograd {
     window: Window,
     isa: Isa,
-}
-
-/// Some images of a batch, and their tiles.
-struct Part {
-    images: usize,
-    /// The first one's first row, of inputs or outputs, in floats.
-    first: [usize; 2],
-    grid: Grid,
-}
-
-impl Part {
-    fn inputs<'a>(&self, panel: &'a [f32], pixels: usize) -> &'a [f32] {
-        &panel[self.first[0]..][..self.images * pixels * LANES]
-    }
-
-    fn outputs<'a>(&self, panel: &'a [f32], pixels: usize) -> &'a [f32] {
-        &panel[self.first[1]..][..self.images * pixels * LANES]
-    }
 }
 
 impl Winograd {
@@ -104,7 +85,7 @@ impl Winograd {
     }
 
     /// Of inputs (forwards) or of gradients by outputs (backwards): all points of all panels.
-    fn to_points(
+    fn at_points(
         &self,
         (maps, direction): (&Maps, Direction),
         (part, layout): (&Part, &Transformed),
@@ -133,7 +114,7 @@ impl Winograd {
     }
 
     /// The reverse, for panels `first..` of `to`.
-    fn from_points(
+    fn at_pixels(
         &self,
         (points, layout): (&Buffer, &Transformed),
         (part, direction): (&Part, Direction),
@@ -260,7 +241,7 @@ impl Winograd {
         let mut panels = output.panels_mut();
         for part in self.parts(source.size().images, inputs.max(outputs)) {
             let from = Transformed::new(&part.grid, inputs);
-            let tiles = self.to_points((source, Direction::Forwards), (&part, &from), pool);
+            let tiles = self.at_points((source, Direction::Forwards), (&part, &from), pool);
             for (number, panels) in panels.chunks_mut(group).enumerate() {
                 let first = number * group;
                 let range = first..first + panels.len();
@@ -282,7 +263,7 @@ impl Winograd {
                     pool,
                 );
                 let ways = (&part, Direction::Forwards);
-                self.from_points((&products, &to), ways, panels, |panel, rows| {
+                self.at_pixels((&products, &to), ways, panels, |panel, rows| {
                     if let Some(finish) = finish {
                         finish.apply(first + panel, rows, self.isa);
                     }
@@ -293,193 +274,4 @@ impl Winograd {
             pool.give(tiles);
         }
     }
-
-    /// Both gradients, given that by the products' results: that by the weights where there is a source,
-    /// whose dots are returned ([`super::settle`]), and that by the inputs where it is wanted.
-    pub(super) fn backward(
-        &self,
-        (source, gradient): (Option<&Maps>, &Maps),
-        mut wanted: WeightGradient<'_>,
-        (weights, mut below): (&[f32], Option<(&mut Maps, Onto)>),
-        pool: &Pool,
-    ) -> Vec<f64> {
-        let outputs = gradient.size().panels();
-        let inputs = weights.len() / (outputs * TAPS * SQUARE);
-        let mut dots = vec![0.0; outputs * LANES];
-        let scale = wanted.scale;
-        if let Some((to, Onto::Nothing)) = &mut below {
-            to.panels_mut()
-                .into_par_iter()
-                .for_each(|panel| panel.fill(0.0));
-        }
-        let mut parts = self
-            .parts(gradient.size().images, inputs.max(outputs))
-            .peekable();
-        if parts.peek().is_none() {
-            wanted.clear();
-        }
-        for part in parts {
-            let layout = Transformed::new(&part.grid, outputs);
-            let by_products =
-                self.to_points((gradient, Direction::Backwards), (&part, &layout), pool);
-            if let Some(source) = source {
-                let from = Transformed::new(&part.grid, inputs);
-                let tiles = self.to_points((source, Direction::Forwards), (&part, &from), pool);
-                let found = self.weight_gradient(
-                    ((&tiles, &from), (&by_products, &layout)),
-                    &part,
-                    wanted.tasks(outputs, TAPS),
-                    pool,
-                );
-                for (total, dot) in dots.iter_mut().zip(found) {
-                    *total += dot;
-                }
-                pool.give(tiles);
-                wanted.onto = Onto::Sum;
-            }
-            if let Some((to, _)) = &mut below {
-                let by_products = (&by_products, &layout);
-                self.input_gradient(by_products, &part, (weights, scale), (to, outputs), pool);
-            }
-            pool.give(by_products);
-        }
-        dots
-    }
-
-    fn weight_gradient(
-        &self,
-        (tiles, by_products): ((&Buffer, &Transformed), (&Buffer, &Transformed)),
-        part: &Part,
-        tasks: Vec<SettleTask<'_>>,
-        pool: &Pool,
-    ) -> Vec<f64> {
-        let outputs = by_products.1.panels;
-        let settled = tasks
-            .into_par_iter()
-            .enumerate()
-            .with_max_len(1)
-            .map(|(input, task)| {
-                let mut sums = pool.take(outputs * TAPS * SQUARE);
-                let sums_len = outputs * TAPS * SQUARE;
-                let mut points = pool.take(POINTS * GRADIENT_PANELS * SQUARE);
-                let groups =
-                    sums.as_mut_slice()[..sums_len].chunks_mut(GRADIENT_PANELS * TAPS * SQUARE);
-                for (group, sums) in groups.enumerate() {
-                    let panels = sums.len() / (TAPS * SQUARE);
-                    let pitch = panels * SQUARE;
-                    for point in 0..POINTS {
-                        let len = part.grid.rows[point] * LANES;
-                        for panel in 0..panels {
-                            let output = group * GRADIENT_PANELS + panel;
-                            let outer = Outer {
-                                input: rows(tiles, (point, input), len),
-                                output: rows(by_products, (point, output), len),
-                                sums: &mut points.as_mut_slice()[point * pitch + panel * SQUARE..]
-                                    [..SQUARE],
-                                onto: Onto::Nothing,
-                            };
-                            outer.run(self.isa);
-                        }
-                    }
-                    for (panel, kernel) in sums.chunks_exact_mut(TAPS * SQUARE).enumerate() {
-                        self.isa.run(KernelFromPoints {
-                            points: &points.as_slice()[panel * SQUARE..],
-                            pitch,
-                            kernel,
-                        });
-                    }
-                }
-                pool.give(points);
-                let mut dots = vec![0.0; outputs * LANES];
-                self.isa.run(Settle {
-                    sums: &sums.as_slice()[..sums_len],
-                    task,
-                    dots: &mut dots,
-                });
-                pool.give(sums);
-                dots
-            });
-        let settled: Vec<Vec<f64>> = settled.collect();
-        super::settle::total(settled, outputs)
-    }
-
-    fn input_gradient(
-        &self,
-        (by_products, layout): (&Buffer, &Transformed),
-        part: &Part,
-        (weights, scale): (&[f32], &[f32]),
-        (to, outputs): (&mut Maps, usize),
-        pool: &Pool,
-    ) {
-        let inputs = to.size().panels();
-        let group = (KERNELS_FLOATS / (POINTS * outputs * SQUARE)).clamp(1, inputs);
-        for (number, panels) in to.panels_mut().chunks_mut(group).enumerate() {
-            let first = number * group;
-            let range = first..first + panels.len();
-            let exchanged = Kernels {
-                weights,
-                inputs,
-                scale: Some(scale),
-            };
-            let kernels = self.kernels((range, outputs), exchanged, pool);
-            let below = Transformed::new(&part.grid, panels.len());
-            let count = panels.len();
-            let products = self.multiply(
-                (by_products, layout),
-                (&kernels, outputs),
-                (part, &below, count),
-                pool,
-            );
-            let ways = (part, Direction::Backwards);
-            self.from_points((&products, &below), ways, panels, |_, _| ());
-            pool.give(kernels);
-            pool.give(products);
-        }
-    }
-}
-
-/// The kernels of a convolution, on the way back with inputs and outputs exchanged.
-#[derive(Clone, Copy)]
-struct Kernels<'a> {
-    weights: &'a [f32],
-    /// Panels.
-    inputs: usize,
-    /// On the way back, one a channel of outputs.
-    scale: Option<&'a [f32]>,
-}
-
-impl<'a> Kernels<'a> {
-    /// The nine squares between a panel of results and one of what they are made of; `room` is for
-    /// exchanged ones.
-    fn between<'b>(&self, result: usize, term: usize, room: &'b mut [f32]) -> &'b [f32]
-    where
-        'a: 'b,
-    {
-        let (output, input) = match self.scale {
-            None => (result, term),
-            Some(_) => (term, result),
-        };
-        let kernel =
-            &self.weights[(output * self.inputs + input) * TAPS * SQUARE..][..TAPS * SQUARE];
-        let Some(scale) = self.scale else {
-            return kernel;
-        };
-        let scale = &scale[output * LANES..][..LANES];
-        for (from, to) in kernel
-            .chunks_exact(SQUARE)
-            .zip(room.chunks_exact_mut(SQUARE))
-        {
-            square::exchange(from, scale, to);
-        }
-        room
-    }
-}
-
-/// The tiles of a panel at a point.
-fn rows<'a>(
-    (values, layout): (&'a Buffer, &Transformed),
-    (point, panel): (usize, usize),
-    len: usize,
-) -> &'a [f32] {
-    &values.as_slice()[layout.start[point] + panel * layout.pitch[point]..][..len]
 }

@@ -13,51 +13,12 @@
 use super::{
     grid::{Class, Grid},
     matrices::{INPUTS, Matrix, OUTPUTS, POINTS, collect, spread, times, transposed, uses},
+    plane::Plane,
 };
 use crate::{
     engine::cpu::{isa::Task, vector::Simd},
     panel::LANES,
 };
-
-/// Pixels of a panel that tiles cover.
-#[derive(Clone, Copy)]
-pub(super) struct Plane {
-    /// Rows and columns of an image.
-    pub(super) size: [usize; 2],
-    /// Rows and columns of padding before the first that a tile reads.
-    pub(super) before: [usize; 2],
-}
-
-/// Where in a panel the pixels of a tile are; `None` for padding.
-struct Pixels {
-    rows: [Option<usize>; INPUTS],
-    columns: [Option<usize>; INPUTS],
-}
-
-impl Plane {
-    /// The `count` rows and columns from those of `place` on, of image `image`; in floats.
-    #[inline(always)]
-    fn pixels(&self, image: usize, place: [usize; 2], count: [usize; 2]) -> Pixels {
-        let [height, width] = self.size;
-        let mut pixels = Pixels {
-            rows: [None; INPUTS],
-            columns: [None; INPUTS],
-        };
-        for number in 0..count[0] {
-            let row = (place[0] + number).wrapping_sub(self.before[0]);
-            if row < height {
-                pixels.rows[number] = Some((image * height + row) * width * LANES);
-            }
-        }
-        for number in 0..count[1] {
-            let column = (place[1] + number).wrapping_sub(self.before[1]);
-            if column < width {
-                pixels.columns[number] = Some(column * LANES);
-            }
-        }
-        pixels
-    }
-}
 
 /// Applies one of the matrices of a tile's size along an axis.
 macro_rules! by_size {
