@@ -6,8 +6,9 @@
 
 mod calibration;
 mod error;
+mod weights;
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::fmt;
 
 use candle_core::Device;
 
@@ -16,13 +17,12 @@ pub use calibration::{
     DEFAULT_MIN_COSINE, Drift, INT8_ROUNDING, sample_order,
 };
 pub use error::{EmbedderError, ImageError};
+pub use weights::{MODEL_FILE, WeightSource};
+
+use weights::load_parameters;
 
 use crate::{
-    backbone::{
-        Loaded, Network, Parameters,
-        registry::Entry,
-        weights::hub::{HubError, HubFile, Progress},
-    },
+    backbone::{Network, Parameters, registry::Entry},
     cache::{FeatureDtype, Identity},
     engine::{
         EngineError, Executor, Layer,
@@ -31,33 +31,10 @@ use crate::{
         reference::{Placement, Reference},
     },
     image::{
-        DECODER, DecodeMode, DecodeOptions, Preprocess, PreprocessError, Preprocessor,
-        decode_excerpt,
+        Augmentation, DECODER, DecodeMode, DecodeOptions, Preprocess, PreprocessError,
+        Preprocessor, RgbImage, ViewKey, decode_excerpt, decode_rgb,
     },
 };
-
-/// Where a backbone's weights are: a file, or `hf:OWNER/NAME/FILE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WeightSource {
-    /// A safetensors or torch file.
-    File(PathBuf),
-    /// A file on the Hugging Face Hub.
-    Hub(HubFile),
-    /// Made up, for measurements of speed: features mean nothing.
-    Random,
-}
-
-impl FromStr for WeightSource {
-    type Err = HubError;
-
-    fn from_str(text: &str) -> Result<Self, HubError> {
-        if text.starts_with("hf:") {
-            text.parse().map(Self::Hub)
-        } else {
-            Ok(Self::File(PathBuf::from(text)))
-        }
-    }
-}
 
 /// Everything that decides what features look like and where they are made.
 #[derive(Clone)]
@@ -114,7 +91,7 @@ impl Embedder {
         })
     }
 
-    /// What the features are: the cache's fingerprint is made of it.
+    /// What the features of plain views are: a cache's fingerprint is made of it.
     pub fn identity(&self, dtype: FeatureDtype) -> Identity {
         Identity {
             backbone: self.options.entry.network().name().to_owned(),
@@ -187,6 +164,16 @@ impl fmt::Debug for Embedder {
     }
 }
 
+/// What is seen of a decoded image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// What the recipe says.
+    Plain,
+    /// A random part: which one depends on the augmentation, the key and the image's
+    /// size alone.
+    Augmented(Augmentation, ViewKey),
+}
+
 /// Decodes images into a batch and runs the backbone on it.
 pub struct Worker<'a> {
     embedder: &'a Embedder,
@@ -202,19 +189,65 @@ impl<'a> Worker<'a> {
         self.embedder
     }
 
+    /// Images in the batch.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
     /// Decodes an image file and appends it to the batch.
     ///
     /// # Errors
     /// The image is unusable; the batch is as before.
     pub fn add(&mut self, file: &[u8]) -> Result<(), ImageError> {
+        let decode = &self.embedder.options.decode;
+        self.append(|preprocessor, pixels| preprocess(file, decode, preprocessor, pixels))
+    }
+
+    /// Decodes an image file for [`Worker::add_view`]: all of it, at full size whatever
+    /// the embedder's [`DecodeMode`] is.
+    ///
+    /// # Errors
+    /// The image is unusable.
+    pub fn decode(&self, file: &[u8]) -> Result<RgbImage, ImageError> {
+        let image = decode_rgb(file, &self.embedder.options.decode)?;
+        if image.pixels.is_empty() {
+            let (width, height) = (image.width, image.height);
+            let bytes = 0;
+            return Err(PreprocessError::Picture {
+                width,
+                height,
+                bytes,
+            }
+            .into());
+        }
+        Ok(image)
+    }
+
+    /// Appends a view of a decoded image to the batch: the recipe's own, as
+    /// [`Worker::add`] does with [`DecodeMode::Exact`], or an augmented one.
+    ///
+    /// # Errors
+    /// An image that [`Worker::decode`] would not have made; the batch is as before.
+    pub fn add_view(&mut self, image: &RgbImage, view: View) -> Result<(), PreprocessError> {
+        self.append(|preprocessor, pixels| match view {
+            View::Plain => preprocessor.apply(image, pixels),
+            View::Augmented(augmentation, key) => {
+                let crop = augmentation.crop(key, [image.width, image.height]);
+                preprocessor.apply_view(image, &crop, pixels)
+            }
+        })
+    }
+
+    fn append<E>(
+        &mut self,
+        write: impl FnOnce(&mut Preprocessor, &mut [f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let start = self.images * self.image_len;
         let end = start + self.image_len;
         if self.pixels.len() < end {
             self.pixels.resize(end, 0.0);
         }
-        let pixels = &mut self.pixels[start..end];
-        let decode = &self.embedder.options.decode;
-        preprocess(file, decode, &mut self.preprocessor, pixels)?;
+        write(&mut self.preprocessor, &mut self.pixels[start..end])?;
         self.images += 1;
         Ok(())
     }
@@ -299,19 +332,5 @@ fn place(
     Ok(Box::new(reference))
 }
 
-fn load_parameters(options: &EmbedderOptions) -> Result<Loaded, EmbedderError> {
-    let entry = options.entry;
-    match (&options.weights, entry.embedded) {
-        (Some(WeightSource::File(path)), _) => Ok(entry.load_file(path)?),
-        (Some(WeightSource::Hub(file)), _) => Ok(entry.load_file(&file.fetch(Progress::Bar)?)?),
-        (Some(WeightSource::Random), _) => Ok(Loaded {
-            parameters: Parameters::synthetic(&entry.network()),
-            prefix: String::new(),
-        }),
-        (None, Some(bytes)) => Ok(entry.load_embedded(bytes)?),
-        (None, None) => Err(EmbedderError::WeightsNeeded {
-            name: entry.name,
-            origin: entry.origin,
-        }),
-    }
-}
+#[cfg(test)]
+mod tests;
