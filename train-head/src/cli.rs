@@ -2,6 +2,7 @@
 //! [`crate::plan`] does that.
 
 mod audit;
+mod finetune;
 mod judge;
 mod sweep;
 mod task;
@@ -15,6 +16,7 @@ use common::{
 };
 
 pub(crate) use audit::AuditArgs;
+pub(crate) use finetune::{FinetuneArgs, HeadArg, NormArg, OptimizerArg};
 pub(crate) use judge::{CompareArgs, EvalArgs, PredictArgs};
 pub(crate) use sweep::{SearchArgs, SweepArgs, SweepTrainingArgs};
 pub(crate) use task::{LossArg, TaskArg, TaskArgs};
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Linear(TrainArgs),
     /// Train a head with one hidden layer: features → hidden, ReLU → classes or numbers
     Mlp(MlpArgs),
+    /// Train a head together with the last part of the backbone
+    Finetune(Box<FinetuneArgs>),
     /// Search hyper-parameters; the best head becomes a run
     Sweep(SweepArgs),
     /// Say what the features are worth: neighbours, centroids and a linear head in one table

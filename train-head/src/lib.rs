@@ -19,6 +19,7 @@ mod eval;
 mod events;
 mod failure;
 mod features;
+mod finetune;
 mod fit;
 mod folder;
 mod head_input;
@@ -78,6 +79,7 @@ fn caught(act: impl FnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> 
 fn carry_out(cli: Cli) -> Result<Exit, Failure> {
     match Plan::try_from(cli)? {
         Plan::Train(plan) => train::run(&plan),
+        Plan::Finetune(plan) => finetune::run(&plan),
         Plan::Sweep(plan) => sweep::run(&plan),
         Plan::PrintSpace => sweep::print_space(),
         Plan::Probe(plan) => probe::run(&plan),

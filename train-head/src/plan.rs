@@ -2,6 +2,7 @@
 
 mod audit;
 mod convex;
+mod finetune;
 mod memory;
 mod probe;
 mod refusal;
@@ -28,6 +29,10 @@ pub(crate) use audit::{
     Probabilities,
 };
 pub(crate) use convex::{ConvexSolver, LBFGS, RIDGE, recorded_settings};
+pub(crate) use finetune::{
+    DEFAULT_CHECKPOINT_SECONDS, DEFAULT_FINE_BATCH_SIZE, DEFAULT_FINE_EPOCHS,
+    DEFAULT_FINE_PATIENCE, FineSettings, FinetunePlan, recorded_fine_settings,
+};
 pub(crate) use memory::parse_size;
 pub(crate) use probe::ProbePlan;
 pub(crate) use refusal::{solver_refusal, task_refusal};
@@ -74,6 +79,7 @@ const MAX_THREADS: usize = 1024;
 #[derive(Debug)]
 pub(crate) enum Plan {
     Train(TrainPlan),
+    Finetune(Box<FinetunePlan>),
     Sweep(SweepPlan),
     PrintSpace,
     Probe(ProbePlan),
@@ -174,6 +180,9 @@ impl TryFrom<Cli> for Plan {
                     "1 to 65536",
                 )?;
                 train_plan(args.train, HeadKind::Mlp { hidden }).map(Self::Train)
+            }
+            Command::Finetune(args) => {
+                finetune::plan(*args).map(|plan| Self::Finetune(Box::new(plan)))
             }
             Command::Sweep(args) if args.print_space => Ok(Self::PrintSpace),
             Command::Sweep(args) => sweep::plan(args).map(Self::Sweep),

@@ -80,7 +80,8 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     monitor
         .publish()
         .map_err(|error| cannot_write(&plan.out, &error))?;
-    report::training(plan, &bundle.record, start.elapsed())?;
+    let told = (&*plan.out, plan.report.result);
+    report::training(told, &bundle.record, start.elapsed())?;
     if bundle.record.normalise_features == Normalisation::L2 {
         monitor.say("note: the head expects L2-normalised features; `eval` and `predict` see to it, other programs must divide each feature vector by its norm");
     }
@@ -94,19 +95,23 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
 /// killed training left behind is removed.
 fn make_folder(out: &Path, existing: Existing) -> Result<Claim, Failure> {
     let claim = claim(out, "run")?;
-    let failed = |error| cannot_write(out, &error);
-    let entries: io::Result<Vec<DirEntry>> = fs::read_dir(out).and_then(Iterator::collect);
-    let (leftovers, others): (Vec<_>, Vec<_>) = entries
-        .map_err(failed)?
-        .into_iter()
-        .partition(|entry| History::is_leftover(&entry.file_name()));
-    if !others.is_empty() && existing == Existing::Refuse {
+    let is_used = clear_leftovers(out).map_err(|error| cannot_write(out, &error))?;
+    if is_used && existing == Existing::Refuse {
         return Err(exists_already("run", out));
     }
-    for leftover in leftovers {
-        fs::remove_file(leftover.path()).map_err(failed)?;
-    }
     Ok(claim)
+}
+
+/// Removes what a killed training left in `out`. Whether anything else is in it.
+pub(crate) fn clear_leftovers(out: &Path) -> io::Result<bool> {
+    let entries: Vec<DirEntry> = fs::read_dir(out)?.collect::<io::Result<_>>()?;
+    let (leftovers, others): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| History::is_leftover(&entry.file_name()));
+    for leftover in leftovers {
+        fs::remove_file(leftover.path())?;
+    }
+    Ok(!others.is_empty())
 }
 
 pub(crate) fn cannot_write(out: &Path, error: &io::Error) -> Failure {
@@ -185,6 +190,7 @@ pub(crate) fn bundle(
         identity: manifest.identity.clone(),
         plan_sha256: manifest.plan_sha256.clone(),
         settings: serde_json::Value::Null,
+        tuned: None,
         temperature: measured.temperature,
         training: TrainingRecord {
             epochs: outcome.epochs,

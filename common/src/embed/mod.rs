@@ -17,9 +17,7 @@ pub use calibration::{
     DEFAULT_MIN_COSINE, Drift, INT8_ROUNDING, sample_order,
 };
 pub use error::{EmbedderError, ImageError};
-pub use weights::{MODEL_FILE, WeightSource};
-
-use weights::load_parameters;
+pub use weights::{MODEL_FILE, WeightSource, load_weights};
 
 use crate::{
     backbone::{Network, Parameters, registry::Entry},
@@ -80,7 +78,7 @@ impl Embedder {
         }
         let device = options.device.open()?;
         options.precision.check(&device)?;
-        let loaded = load_parameters(&options)?;
+        let loaded = load_weights(options.entry, options.weights.as_ref())?;
         let executor = place(&network, &loaded.parameters, &options, &device)?;
         Ok(Self {
             executor,

@@ -5,9 +5,10 @@ use std::{
     str::FromStr,
 };
 
-use super::{EmbedderError, EmbedderOptions};
+use super::EmbedderError;
 use crate::backbone::{
     Loaded, Parameters,
+    registry::Entry,
     weights::hub::{HubError, HubFile, Progress},
 };
 
@@ -37,10 +38,12 @@ impl FromStr for WeightSource {
     }
 }
 
-/// Reads the weights that `options` name.
-pub(super) fn load_parameters(options: &EmbedderOptions) -> Result<Loaded, EmbedderError> {
-    let entry = options.entry;
-    match (&options.weights, entry.embedded) {
+/// The weights of `entry` from `source`; `None`: those that are embedded.
+///
+/// # Errors
+/// When they cannot be had, or are of another network.
+pub fn load_weights(entry: &Entry, source: Option<&WeightSource>) -> Result<Loaded, EmbedderError> {
+    match (source, entry.embedded) {
         (Some(WeightSource::File(path)), _) => Ok(entry.load_file(&file_of(path)?)?),
         (Some(WeightSource::Hub(file)), _) => Ok(entry.load_file(&file.fetch(Progress::Bar)?)?),
         (Some(WeightSource::Random), _) => Ok(Loaded {

@@ -1,5 +1,7 @@
 //! Sums over the processes that train one model together.
 
+use std::rc::Rc;
+
 /// Processes that each see a part of every batch.
 pub trait Collective {
     /// Number of this process, from 0.
@@ -21,6 +23,20 @@ pub trait Collective {
     "the processes that train together lost each other: {0} (run again to resume from the last checkpoint)"
 )]
 pub struct CollectiveError(pub String);
+
+impl<C: Collective + ?Sized> Collective for Rc<C> {
+    fn rank(&self) -> usize {
+        C::rank(self)
+    }
+
+    fn size(&self) -> usize {
+        C::size(self)
+    }
+
+    fn sum(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
+        C::sum(self, values)
+    }
+}
 
 /// One process that trains by itself.
 #[derive(Clone, Copy, Debug, Default)]

@@ -18,8 +18,10 @@
 //! (one instruction set); what does not train stays as it was, bit for bit.
 
 mod collective;
+pub mod cpu;
 mod definition;
 mod depth;
+mod file;
 mod selection;
 mod tensors;
 mod trainer;

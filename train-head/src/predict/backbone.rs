@@ -2,7 +2,7 @@
 
 use common::{
     backbone::registry,
-    embed::{Calibration, Embedder, EmbedderOptions, INT8_ROUNDING, Worker},
+    embed::{Calibration, Embedder, EmbedderOptions, INT8_ROUNDING, WeightSource, Worker},
     engine::device::Precision,
     exit::Exit,
     head::RunRecord,
@@ -73,9 +73,13 @@ pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, F
         let problem = "another version of int8 (extract and train again)".to_owned();
         return Err(unknown("calibration", problem));
     }
+    let own = || {
+        let model = record.tuned.as_ref();
+        model.map(|_| WeightSource::File(plan.run.clone()))
+    };
     let options = EmbedderOptions {
         entry,
-        weights: plan.weights.clone(),
+        weights: plan.weights.clone().or_else(own),
         layers: vec![record.layer.clone()],
         preprocess,
         decode: DecodeOptions {
