@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cli → plan → dataset (features, split) → train → bundle        linear, mlp
+//!              dataset of activations → tail → bundle + model    finetune
 //!              dataset → rounds of trials → the best bundle      sweep
 //!              dataset → classifiers without settings → figures  probe
 //!              dataset → what is wrong with it → tables           audit
@@ -15,6 +16,7 @@ mod cli;
 mod compare;
 mod convex;
 mod dataset;
+mod embedder;
 mod eval;
 mod events;
 mod failure;

@@ -29,7 +29,7 @@ use crate::{
         reference::{Placement, Reference},
     },
     image::{
-        Augmentation, DECODER, DecodeMode, DecodeOptions, Preprocess, PreprocessError,
+        Augmentation, DECODER, DecodeMode, DecodeOptions, Layout, Preprocess, PreprocessError,
         Preprocessor, RgbImage, ViewKey, decode_excerpt, decode_rgb,
     },
 };
@@ -248,6 +248,24 @@ impl<'a> Worker<'a> {
         write(&mut self.preprocessor, &mut self.pixels[start..end])?;
         self.images += 1;
         Ok(())
+    }
+
+    /// Empties the batch without running the backbone on it. Returns its normalised pixels,
+    /// `[batch, 3, H, W]` f32, images in the order they were added.
+    pub fn take_pixels(&mut self) -> Vec<f32> {
+        let pixels = &self.pixels[..self.images * self.image_len];
+        let planar = match self.embedder.executor.layout() {
+            Layout::Planar => pixels.to_vec(),
+            Layout::Interleaved => {
+                let images = pixels.chunks_exact(self.image_len);
+                let planes = images.flat_map(|image| {
+                    (0..3).flat_map(move |channel| image.iter().skip(channel).step_by(3).copied())
+                });
+                planes.collect()
+            }
+        };
+        self.clear();
+        planar
     }
 
     /// Runs the backbone on the batch and empties it. Returns for each layer

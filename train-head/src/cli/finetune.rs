@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use common::{embed::WeightSource, engine::device::DeviceChoice, head::DEFAULT_HIDDEN};
+use common::{
+    embed::WeightSource, engine::device::DeviceChoice, head::DEFAULT_HIDDEN, image::Augment,
+};
 
 use super::{ClassWeightsArg, MemoryArgs, ReportArgs};
 use crate::{plan, schedule::Decay};
@@ -33,6 +35,10 @@ pub(crate) struct FinetuneArgs {
     /// runs on them in every epoch, and the cache only says what they are
     #[arg(long)]
     pub(crate) source: Option<PathBuf>,
+    /// Vary the images of --source anew in every epoch: crop-flip (a cache's own views need no
+    /// option: each epoch takes one of an image)
+    #[arg(long, requires = "source")]
+    pub(crate) augment: Option<Augment>,
     #[command(flatten)]
     pub(crate) head: HeadArgs,
     #[command(flatten)]

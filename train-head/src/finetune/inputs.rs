@@ -1,6 +1,11 @@
-//! Where the activations that a tail reads come from.
+//! Where the activations that a tail reads come from: a cache, or images that the frozen part runs
+//! on while the batch before is trained on.
+
+mod images;
 
 use std::ops::ControlFlow;
+
+pub(crate) use images::ImageInputs;
 
 use crate::{dataset::Dataset, failure::Failure};
 
@@ -8,6 +13,8 @@ use crate::{dataset::Dataset, failure::Failure};
 pub(crate) enum Inputs<'a> {
     /// Those of a cached layer, which are the features of this dataset.
     Cached(&'a Dataset),
+    /// Made anew from the images.
+    Images(Box<ImageInputs<'a>>),
 }
 
 /// What rows are wanted for.
@@ -28,8 +35,8 @@ impl Inputs<'_> {
     pub(crate) fn visit(
         &self,
         batches: &[Vec<u32>],
-        _purpose: Purpose,
-        mut each: impl FnMut(usize, &mut Vec<f32>) -> Result<ControlFlow<()>, Failure>,
+        purpose: Purpose,
+        mut each: impl FnMut(usize, &mut [f32]) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<(), Failure> {
         match self {
             Self::Cached(dataset) => {
@@ -42,6 +49,7 @@ impl Inputs<'_> {
                 }
                 Ok(())
             }
+            Self::Images(images) => images.visit(batches, purpose, each),
         }
     }
 }

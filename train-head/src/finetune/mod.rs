@@ -42,7 +42,7 @@ use common::{
 use self::{
     backbone::{Backbone, cache_place, cached_start, deepest_cut},
     checkpoint::{Checkpoint, Origin},
-    inputs::Inputs,
+    inputs::{ImageInputs, Inputs},
     job::{Job, by_image},
     session::{EpochEnd, Session},
     trainers::Trainers,
@@ -94,7 +94,7 @@ pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
         head: &head,
         dataset: &dataset,
         partition: &partition,
-        inputs: Inputs::Cached(&dataset),
+        inputs: inputs(plan, &reader, &start, &dataset)?,
         class_weights: class_weights(&task),
         trainers,
         collective: Rc::new(Alone),
@@ -245,6 +245,20 @@ fn start(
     }
     let wanted = (selection, &plan.settings.unfreeze[..]);
     cached_start(reader, &backbone.network, wanted, plan.layer.as_deref())
+}
+
+/// Where activations come from.
+fn inputs<'a>(
+    plan: &FinetunePlan,
+    reader: &'a CacheReader,
+    start: &Cut,
+    dataset: &'a Dataset,
+) -> Result<Inputs<'a>, Failure> {
+    let Some(source) = &plan.source else {
+        return Ok(Inputs::Cached(dataset));
+    };
+    let images = ImageInputs::open((plan, source), reader, start, &dataset.rows)?;
+    Ok(Inputs::Images(Box::new(images)))
 }
 
 /// The rows of the cache that are trained on and judged by.

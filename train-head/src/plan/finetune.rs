@@ -7,6 +7,7 @@ use common::{
     engine::device::DeviceChoice,
     exit::Exit,
     head::{HeadKind, stack::Method},
+    image::Augment,
     tail::NormMode,
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,8 @@ pub(crate) struct FinetunePlan {
     pub(crate) weights: Option<WeightSource>,
     /// Where the images are, if the frozen part runs on them.
     pub(crate) source: Option<PathBuf>,
+    /// How images are varied, anew in every epoch.
+    pub(crate) augment: Option<Augment>,
     /// A run whose head is begun with.
     pub(crate) init: Option<PathBuf>,
     pub(crate) settings: FineSettings,
@@ -100,6 +103,9 @@ pub(crate) struct FineSettings {
     pub(crate) class_weights: ClassWeights,
     pub(crate) val_fraction: f64,
     pub(crate) seed: u64,
+    /// How images are varied; `None` with the views of a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) augment: Option<String>,
 }
 
 pub(super) fn plan(args: FinetuneArgs) -> Result<FinetunePlan, Failure> {
@@ -112,6 +118,7 @@ pub(super) fn plan(args: FinetuneArgs) -> Result<FinetunePlan, Failure> {
         layer: args.layer,
         weights: args.weights,
         source: args.source,
+        augment: args.augment,
         init: args.head.init,
         settings,
         checkpoint_interval: Duration::from_secs(args.checkpoint_seconds),
@@ -149,6 +156,7 @@ impl Default for FineSettings {
             class_weights: ClassWeights::None,
             val_fraction: 0.5,
             seed: 0,
+            augment: None,
         }
     }
 }
@@ -211,6 +219,7 @@ fn fine_settings(args: &FinetuneArgs) -> Result<FineSettings, Failure> {
         class_weights: regularisation.class_weights.into(),
         val_fraction: regularisation.val_fraction,
         seed: step.seed,
+        augment: args.augment.map(|augment| augment.recipe().to_owned()),
     })
 }
 
