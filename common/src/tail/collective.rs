@@ -1,7 +1,8 @@
 //! Sums over the processes that train one model together.
 
-/// Processes that each see a part of every batch.
-pub trait Collective {
+/// Processes that each see a part of every batch. All of them call [`Collective::sum`] equally often,
+/// with equally many values.
+pub trait Collective: Send + Sync {
     /// Number of this process, from 0.
     fn rank(&self) -> usize;
 

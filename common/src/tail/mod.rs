@@ -20,12 +20,16 @@
 mod collective;
 mod definition;
 mod depth;
+mod dropout;
+pub mod reference;
 mod selection;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 pub use collective::{Alone, Collective, CollectiveError};
-pub use definition::{NormMode, Tail, TailError, TailOptions};
+pub use definition::{NORM_MOMENTUM, NormMode, Tail, TailError, TailOptions};
 pub use selection::{Cut, Selection, SelectionError};
 pub use tensors::{Tensor, Tensors};
 pub use trainer::{Batch, GroupStep, State, Step, Trainer, TrainerError};
