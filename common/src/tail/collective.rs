@@ -1,9 +1,10 @@
 //! Sums over the processes that train one model together.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
-/// Processes that each see a part of every batch.
-pub trait Collective {
+/// Processes that each see a part of every batch. All of them call [`Collective::sum`] equally often,
+/// with equally many values.
+pub trait Collective: Send + Sync {
     /// Number of this process, from 0.
     fn rank(&self) -> usize;
 
@@ -24,7 +25,7 @@ pub trait Collective {
 )]
 pub struct CollectiveError(pub String);
 
-impl<C: Collective + ?Sized> Collective for Rc<C> {
+impl<C: Collective + ?Sized> Collective for Arc<C> {
     fn rank(&self) -> usize {
         C::rank(self)
     }

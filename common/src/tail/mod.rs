@@ -21,13 +21,19 @@ mod collective;
 pub mod cpu;
 mod definition;
 mod depth;
+mod dropout;
 mod file;
+pub mod reference;
 mod selection;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod trainer;
+mod trainers;
 
 pub use collective::{Alone, Collective, CollectiveError};
-pub use definition::{NormMode, Tail, TailError, TailOptions};
+pub use definition::{NORM_MOMENTUM, NormMode, Tail, TailError, TailOptions};
 pub use selection::{Cut, Selection, SelectionError};
 pub use tensors::{Tensor, Tensors};
 pub use trainer::{Batch, GroupStep, State, Step, Trainer, TrainerError};
+pub use trainers::Trainers;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use common::{
-    embed::WeightSource, engine::device::DeviceChoice, head::DEFAULT_HIDDEN, image::Augment,
+    embed::WeightSource,
+    engine::device::{DeviceChoice, Precision},
+    head::DEFAULT_HIDDEN,
+    image::Augment,
 };
 
 use super::{ClassWeightsArg, MemoryArgs, ReportArgs};
@@ -51,6 +54,9 @@ pub(crate) struct FinetuneArgs {
     /// auto, cpu, or cuda:N
     #[arg(long, default_value_t, help_heading = "Resources")]
     pub(crate) device: DeviceChoice,
+    /// Arithmetic of convolutions: f32, or f16 and bf16 on a GPU; weights and steps are always f32
+    #[arg(long, default_value_t, help_heading = "Resources")]
+    pub(crate) precision: Precision,
     #[command(flatten)]
     pub(crate) memory: MemoryArgs,
     #[command(flatten)]

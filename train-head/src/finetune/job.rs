@@ -1,15 +1,15 @@
 //! What is fine-tuned, on what, and how.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use common::{
     exit::Exit,
     head::Head,
-    tail::{Collective, Cut, Selection, Tail, TailOptions, Tensors, Trainer},
+    tail::{Collective, Cut, Selection, Tail, TailOptions, Tensors, Trainer, Trainers},
 };
 use rand::{Rng, seq::SliceRandom};
 
-use super::{backbone::Backbone, inputs::Inputs, trainers::Trainers};
+use super::{backbone::Backbone, inputs::Inputs, session::of_trainer};
 use crate::{
     dataset::Dataset,
     failure::{Failure, OrExit},
@@ -40,7 +40,7 @@ pub(crate) struct Job<'a> {
     /// One a class.
     pub(crate) class_weights: Vec<f32>,
     pub(crate) trainers: Trainers,
-    pub(crate) collective: Rc<dyn Collective>,
+    pub(crate) collective: Arc<dyn Collective>,
     /// The rows of each training image, in the order of the cache.
     pub(crate) images: Vec<Vec<u32>>,
 }
@@ -84,8 +84,10 @@ impl Job<'_> {
         tensors: &Tensors,
     ) -> Result<Box<dyn Trainer>, Failure> {
         let tail = self.tail(phase)?;
+        let collective = Box::new(Arc::clone(&self.collective));
         self.trainers
-            .trainer(tail, tensors, Rc::clone(&self.collective))
+            .trainer(tail, tensors, collective)
+            .map_err(of_trainer)
     }
 
     /// The tail's tensors before the first step.

@@ -20,23 +20,23 @@ mod rates;
 mod result;
 mod session;
 mod targets;
-mod trainers;
 pub(crate) mod tuned;
 
 use std::{
     io,
-    rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use common::{
     cache::CacheReader,
     digest::sha256_hex,
+    engine::cpu::Isa,
     exit::Exit,
     head::{Bundle, Head, Loss},
     interrupt::Interrupt,
     progress::warn,
-    tail::{Alone, Cut, Selection},
+    tail::{Alone, Cut, Selection, Trainers},
 };
 
 use self::{
@@ -45,7 +45,6 @@ use self::{
     inputs::{ImageInputs, Inputs},
     job::{Job, by_image},
     session::{EpochEnd, Session},
-    trainers::Trainers,
 };
 use crate::{
     dataset::{Dataset, Wanted},
@@ -68,7 +67,8 @@ pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
     let selection =
         Selection::new(&backbone.network, &plan.settings.unfreeze).or_exit(Exit::Usage)?;
     let start = start(plan, &reader, &backbone, &selection)?;
-    let trainers = Trainers::on(plan.device)?;
+    let isa = Isa::from_environment().or_exit(Exit::Device)?;
+    let trainers = Trainers::on(plan.device, plan.precision, isa).map_err(Failure::of)?;
     let _claim = folder::prepare(&plan.out, plan.existing)?;
 
     let dataset = load(plan, &reader, &start, &stop)?;
@@ -97,7 +97,7 @@ pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
         inputs: inputs(plan, &reader, &start, &dataset)?,
         class_weights: class_weights(&task),
         trainers,
-        collective: Rc::new(Alone),
+        collective: Arc::new(Alone),
         images: by_image(&dataset, &partition.train),
     };
     let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)

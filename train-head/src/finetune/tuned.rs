@@ -1,21 +1,23 @@
 //! Rows as the head of a fine-tuned backbone sees them.
 
-use std::{ops::ControlFlow, path::Path, rc::Rc};
+use std::{ops::ControlFlow, path::Path};
 
 use common::{
     cache::{CacheReader, Layer},
     embed::WeightSource,
-    engine::device::DeviceChoice,
+    engine::{
+        cpu::Isa,
+        device::{DeviceChoice, Precision},
+    },
     exit::Exit,
     head::{Bundle, TunedRecord},
-    tail::{Alone, NormMode, Selection, Tail, TailOptions, Trainer},
+    tail::{Alone, NormMode, Selection, Tail, TailOptions, Trainer, Trainers},
 };
 
 use super::{
     backbone::{Backbone, cache_place},
     inputs::{Inputs, Purpose},
     session::of_trainer,
-    trainers::Trainers,
 };
 use crate::{
     dataset::Dataset,
@@ -56,12 +58,13 @@ pub(crate) fn through_tail(
     })
 }
 
-/// The fine-tuned backbone's record if a cache is not of its features, but perhaps of the activations that
+/// The fine-tuned backbone's record if a cache does not hold its features, but perhaps the activations that
 /// its training started from.
 pub(crate) fn before_tail<'a>(bundle: &'a Bundle, reader: &CacheReader) -> Option<&'a TunedRecord> {
-    let weights = &reader.manifest().identity.weights;
-    let tuned = bundle.record.tuned.as_ref()?;
-    (*weights != bundle.record.identity.weights).then_some(tuned)
+    let (manifest, record) = (reader.manifest(), &bundle.record);
+    let is_of_tuned = manifest.identity.weights == record.identity.weights;
+    let has_features = is_of_tuned && manifest.layer(&record.layer).is_some();
+    record.tuned.as_ref().filter(|_| !has_features)
 }
 
 /// The layer of a cache whose activations the tail of the run in `run` reads.
@@ -121,7 +124,9 @@ pub(crate) fn tuned_rows(
     let selection = Selection::head_alone(&backbone.network);
     let tail = Tail::new(backbone.network, start, selection, options).or_exit(Exit::Input)?;
     let tensors = tail.tensors(&backbone.parameters, &bundle.head);
-    let trainers = Trainers::on(DeviceChoice::Cpu)?;
-    let mut trainer = trainers.trainer(tail, &tensors, Rc::new(Alone))?;
+    let isa = Isa::from_environment().or_exit(Exit::Device)?;
+    let trainers = Trainers::on(DeviceChoice::Cpu, Precision::F32, isa).map_err(Failure::of)?;
+    let trainer = trainers.trainer(tail, &tensors, Box::new(Alone));
+    let mut trainer = trainer.map_err(of_trainer)?;
     through_tail(trainer.as_mut(), &Inputs::Cached(dataset), dataset, rows)
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use common::{
     embed::WeightSource,
-    engine::device::DeviceChoice,
+    engine::device::{DeviceChoice, Precision},
     exit::Exit,
     head::{HeadKind, stack::Method},
     image::Augment,
@@ -68,6 +68,8 @@ pub(crate) struct FinetunePlan {
     /// Least time between two checkpoints.
     pub(crate) checkpoint_interval: Duration,
     pub(crate) device: DeviceChoice,
+    /// Arithmetic of convolutions.
+    pub(crate) precision: Precision,
     pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
@@ -123,6 +125,7 @@ pub(super) fn plan(args: FinetuneArgs) -> Result<FinetunePlan, Failure> {
         settings,
         checkpoint_interval: Duration::from_secs(args.checkpoint_seconds),
         device: args.device,
+        precision: args.precision,
         memory: memory::allowance(args.memory),
         report: reporting(args.report),
     })

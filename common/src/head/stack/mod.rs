@@ -40,7 +40,9 @@ mod view;
 use rayon::prelude::*;
 
 pub use batch::{Batch, Targets};
+pub(crate) use update::corrections;
 pub use update::{BETAS, EPSILON, Method};
+pub(crate) use view::{Dropping, Mask};
 pub use view::{FeatureRows, InMemory};
 
 use self::{
@@ -48,7 +50,7 @@ use self::{
     loss::Objective,
     unit::{Key, Pass, Slot, Unit},
     update::ColumnStep,
-    view::{Dropping, Filling, Sight, View},
+    view::{Filling, Sight, View},
 };
 use super::{Fitted, Head, HeadKind, Loss, LossSum, Normalisation};
 use crate::{engine::cpu::Isa, random};

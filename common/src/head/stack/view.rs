@@ -47,7 +47,7 @@ pub(super) struct View {
 
 /// Whether inputs are dropped, and by which choices.
 #[derive(Clone, Copy)]
-pub(super) enum Dropping {
+pub(crate) enum Dropping {
     Off,
     On {
         /// Another one every step.
@@ -58,7 +58,7 @@ pub(super) enum Dropping {
 impl Dropping {
     /// The mask of a layer, given its probability; `None` where all is kept. `layer` makes
     /// the choices of two layers differ.
-    pub(super) fn mask(self, probability: f32, layer: u64) -> Option<Mask> {
+    pub(crate) fn mask(self, probability: f32, layer: u64) -> Option<Mask> {
         match self {
             Self::On { key } if probability > 0.0 => {
                 let key = key ^ layer.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -77,7 +77,7 @@ impl Dropping {
 /// Dropout's choices for one layer in one step: a value is zeroed or scaled by 1/(1 − p),
 /// by a hash of its place, so that any thread can make its part of them.
 #[derive(Clone, Copy)]
-pub(super) struct Mask {
+pub(crate) struct Mask {
     keys: [u32; 2],
     threshold: u32,
     scale: f32,
@@ -86,7 +86,7 @@ pub(super) struct Mask {
 impl Mask {
     /// Applies it to values in a row; `place` is the number of the first one.
     #[inline]
-    pub(super) fn apply(self, values: &mut [f32], place: u32) {
+    pub(crate) fn apply(self, values: &mut [f32], place: u32) {
         for (offset, value) in (0_u32..).zip(values) {
             let place = place.wrapping_add(offset);
             let hash = mixed(mixed(place.wrapping_add(self.keys[0])) ^ self.keys[1]);
