@@ -101,7 +101,8 @@ pub(crate) struct StepArgs {
     #[arg(long, default_value_t = plan::DEFAULT_BATCH_SIZE, value_name = "N")]
     pub(crate) batch_size: usize,
     /// How the head is found: by steps (adam, adamw, sgd), or, for linear heads, the exact
-    /// minimum of logistic regression (lbfgs) or of ridge classification (ridge)
+    /// minimum of logistic regression (lbfgs) or of ridge classification (ridge). Of augmented
+    /// images steps see one view an epoch, drawn anew; lbfgs and ridge take all views as rows
     #[arg(long, visible_alias = "optimizer", value_enum, default_value_t = SolverArg::Adam)]
     pub(crate) solver: SolverArg,
     /// Learning rate [default: 0.001 for adam and adamw, 0.1 for sgd]

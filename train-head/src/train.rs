@@ -141,6 +141,12 @@ fn introduce(monitor: &Monitor, dataset: &Dataset, partition: &Partition, layer:
         partition.train.len(),
         partition.validation.len(),
     ));
+    let images = dataset.by_image(&partition.train).count();
+    if images < partition.train.len() {
+        monitor.say(&format!(
+            "the training rows are augmented views of {images} images: an epoch sees one view of each, a convex solver all"
+        ));
+    }
     if dataset.unlabelled > 0 {
         monitor.say(&format!(
             "{} rows without a label are left out",
@@ -165,7 +171,8 @@ pub(crate) fn bundle(
         let message = "the head is not finite once the standardisation is folded in (use another --normalise)";
         return Err(Failure::new(Exit::Failure, message));
     }
-    let on_training = task.judge(&head, &rest, &task.partition.train);
+    let trained = task.plain_training_rows();
+    let on_training = task.judge(&head, &rest, &trained);
     let on_validation = task.judge(&head, &rest, &task.partition.validation);
     let origin = match task.partition.origin {
         Origin::Source => "source",

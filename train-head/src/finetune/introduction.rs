@@ -39,7 +39,7 @@ pub(crate) fn introduce(monitor: &Monitor, job: &Job, reader: &CacheReader) -> R
         shape.width,
         job.images.len(),
         if views > 1 {
-            format!(" in {} augmented views", views - 1)
+            format!(" in {views} views")
         } else {
             String::new()
         },

@@ -42,7 +42,7 @@ pub(crate) struct Job<'a> {
     pub(crate) trainers: Trainers,
     pub(crate) collective: Arc<dyn Collective>,
     /// The rows of each training image, in the order of the cache.
-    pub(crate) images: Vec<Vec<u32>>,
+    pub(crate) images: Vec<&'a [u32]>,
 }
 
 impl Job<'_> {
@@ -96,19 +96,14 @@ impl Job<'_> {
         Ok(tail.tensors(&self.backbone.parameters, self.head))
     }
 
-    /// The batches of an epoch, shuffled: a row of every image, one of its augmented views if it
-    /// has some.
+    /// The batches of an epoch, shuffled: one view of every image.
     pub(crate) fn batches(&self, epoch: u32) -> Vec<Vec<u32>> {
         let stream = |name: &str| {
             let name = format!("finetune/{name}/{epoch}");
             common::random::stream(self.settings.seed, &name)
         };
         let mut views = stream("views");
-        let draw = |rows: &Vec<u32>| match &rows[..] {
-            [row] => *row,
-            [_, augmented @ ..] => augmented[views.random_range(0..augmented.len())],
-            [] => unreachable!("an image has a row"),
-        };
+        let draw = |rows: &&[u32]| rows[views.random_range(0..rows.len())];
         let mut order: Vec<u32> = self.images.iter().map(draw).collect();
         order.shuffle(&mut stream("order"));
         let batches = order.chunks(self.settings.batch_size);
@@ -126,11 +121,4 @@ impl Job<'_> {
         let batches = self.images.len().div_ceil(self.settings.batch_size);
         batches.div_ceil(self.settings.accumulate) as u64
     }
-}
-
-/// The rows of each image among `rows`, ascending.
-pub(crate) fn by_image(dataset: &Dataset, rows: &[u32]) -> Vec<Vec<u32>> {
-    let id = |row: &u32| dataset.rows[*row as usize].id;
-    let images = rows.chunk_by(|a, b| id(a) == id(b));
-    images.map(<[u32]>::to_vec).collect()
 }

@@ -43,7 +43,7 @@ use self::{
     backbone::{Backbone, cache_place, cached_start, deepest_cut},
     checkpoint::{Checkpoint, Origin},
     inputs::{ImageInputs, Inputs},
-    job::{Job, by_image},
+    job::Job,
     session::{EpochEnd, Session},
 };
 use crate::{
@@ -98,7 +98,7 @@ pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
         class_weights: class_weights(&task),
         trainers,
         collective: Arc::new(Alone),
-        images: by_image(&dataset, &partition.train),
+        images: dataset.by_image(&partition.train).collect(),
     };
     let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)
         .map_err(|error| cannot_write(&plan.out, &error))?;

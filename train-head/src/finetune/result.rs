@@ -48,8 +48,7 @@ pub(crate) fn tuned(
     let mut trainer = job.trainer(Phase::Whole, best)?;
 
     let partition = job.partition;
-    let first_view = |row: &u32| job.dataset.rows[*row as usize].view == 0;
-    let train: Vec<u32> = partition.train.iter().copied().filter(first_view).collect();
+    let train = job.dataset.first_views_of(partition.train.iter().copied());
     let rows = [&train[..], &partition.validation].concat();
     let dataset = through_tail(trainer.as_mut(), &job.inputs, job.dataset, &rows)?;
     let split = train.len() as u32;

@@ -37,10 +37,10 @@ pub(super) fn refit(
         return Ok(None);
     }
     let partition = &winner.replicate.partition;
-    let mut rows = [&partition.train[..], &partition.validation[..]].concat();
-    rows.sort_unstable();
+    let task = winner.task(partition);
+    // All rows, the augmented views of drawn validation images among them.
     let together = Partition {
-        train: rows,
+        train: (0..task.dataset.rows.len() as u32).collect(),
         notes: Vec::new(),
         ..partition.clone()
     };

@@ -163,7 +163,7 @@ fn compare_tells_two_tuned_models_apart_on_a_cache_of_activations() {
 }
 
 #[test]
-fn an_epoch_takes_one_augmented_view_of_every_image() {
+fn an_epoch_takes_one_view_of_every_image() {
     let recipe = Recipe {
         views: 4,
         ..recipe()
@@ -171,7 +171,7 @@ fn an_epoch_takes_one_augmented_view_of_every_image() {
     let place = Place::with(&recipe);
     let line = format!("finetune @cache --out @run {LAST} --epochs 2 --json");
     let said = place.run(&line, Exit::Success);
-    let words = "120 training images in 3 augmented views and 30 for validation";
+    let words = "120 training images in 4 views and 30 for validation";
     assert!(said.stderr.contains(words), "{}", said.stderr);
     assert_eq!(json(&said.stdout)["train"]["rows"], 120);
 }

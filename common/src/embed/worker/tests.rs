@@ -1,7 +1,9 @@
 use super::*;
 use crate::{
     backbone::registry,
-    image::{Augment, Resize},
+    embed::EmbedderOptions,
+    engine::device::{DeviceChoice, Precision},
+    image::{Augment, DecodeMode, Preprocess, Resize},
 };
 
 const AUGMENTATION: Augmentation = Augmentation {
