@@ -274,21 +274,28 @@ fn conclude(
     }
 }
 
-fn not_finite(plan: &TrainPlan, ending: Ending, kept: Option<u32>) -> Failure {
+/// Of a training whose loss became NaN or infinite: `kept` is the epoch whose `what` is in `out`.
+pub(crate) fn diverged(
+    (what, out): (&str, &Path),
+    (ending, kept): (Ending, Option<u32>),
+    remedy: &str,
+) -> Failure {
     let epoch = match ending {
         Ending::NonFinite { epoch } => epoch,
         _ => 0,
     };
     let kept = match kept {
-        Some(epoch) => format!(
-            "the head of epoch {epoch} is kept in `{}`",
-            plan.out.display()
-        ),
+        Some(epoch) => format!("the {what} of epoch {epoch} is kept in `{}`", out.display()),
         None => "nothing is kept".to_owned(),
     };
-    let message = format!(
-        "the loss became NaN or infinite in epoch {epoch}: {kept} (lower --learning-rate from {}, or try --normalise standardise)",
+    let message = format!("the loss became NaN or infinite in epoch {epoch}: {kept} ({remedy})");
+    Failure::new(Exit::Failure, message)
+}
+
+fn not_finite(plan: &TrainPlan, ending: Ending, kept: Option<u32>) -> Failure {
+    let remedy = format!(
+        "lower --learning-rate from {}, or try --normalise standardise",
         plan.settings.learning_rate
     );
-    Failure::new(Exit::Failure, message)
+    diverged(("head", &plan.out), (ending, kept), &remedy)
 }

@@ -54,7 +54,7 @@ use crate::{
     monitor::Monitor,
     plan::{FineSettings, FinetunePlan, Settings, recorded_fine_settings},
     report, test_reads,
-    train::{cannot_write, divide},
+    train::{cannot_write, diverged, divide},
 };
 
 /// Fine-tunes, and leaves the run in the plan's folder.
@@ -215,22 +215,11 @@ fn finish(
 }
 
 fn not_finite(plan: &FinetunePlan, ending: Ending, kept: Option<u32>) -> Failure {
-    let epoch = match ending {
-        Ending::NonFinite { epoch } => epoch,
-        _ => 0,
-    };
-    let kept = match kept {
-        Some(epoch) => format!(
-            "the model of epoch {epoch} is kept in `{}`",
-            plan.out.display()
-        ),
-        None => "nothing is kept".to_owned(),
-    };
-    let message = format!(
-        "the loss became NaN or infinite in epoch {epoch}: {kept} (lower --learning-rate from {}, or use --clip-norm 1)",
+    let remedy = format!(
+        "lower --learning-rate from {}, or use --clip-norm 1",
         plan.settings.learning_rate
     );
-    Failure::new(Exit::Failure, message)
+    diverged(("model", &plan.out), (ending, kept), &remedy)
 }
 
 /// Where training starts.

@@ -55,8 +55,9 @@ fn lines(place: &Place, run: &str) -> Vec<Value> {
 #[test]
 fn a_tuned_model_measures_as_it_did_in_training_and_knows_what_it_is() {
     let place = Place::with(&recipe());
-    let line =
-        format!("finetune @cache --out @run {LAST} --epochs 6 --batch-size 8 --lr 0.003 --bn train --json");
+    let line = format!(
+        "finetune @cache --out @run {LAST} --epochs 6 --batch-size 8 --lr 0.003 --bn train --json"
+    );
     let said = place.run(&line, Exit::Success);
     let result = json(&said.stdout);
     assert!(
