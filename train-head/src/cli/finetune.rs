@@ -124,7 +124,7 @@ pub(crate) struct FineStepArgs {
     #[arg(long, value_enum, default_value_t = Decay::Cosine)]
     pub(crate) schedule: Decay,
     /// Epochs over which the learning rate grows linearly from zero, behind --freeze-epochs
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = plan::DEFAULT_FINE_WARMUP, value_name = "N")]
     pub(crate) warmup_epochs: u32,
     /// Shorten gradients to this norm, all of them as one vector [default: they stay]
     #[arg(long, value_name = "NORM")]
