@@ -6,6 +6,9 @@
 //!     └──────────── what did well so far ◄───────────┴──► best/, a run like any other
 //! ```
 //!
+//! What trials train is a `subject`: `heads` on features, or `tails`, fine-tunings. Everything else is the
+//! same for both.
+//!
 //! Rounds are the unit of progress: one that was interrupted is run again, with the same
 //! points. All that is random comes from the seed, so a sweep that was stopped ends as if it
 //! had not been.
@@ -162,9 +165,10 @@ impl<S: Subject> Sweep<'_, S> {
             .find(|trial| trial.has_result())
         else {
             let message = format!(
-                "sweep `{}`: the loss became NaN or infinite in all {} trials (lower the learning rates, or normalise)",
+                "sweep `{}`: the loss became NaN or infinite in all {} trials ({})",
                 plan.out.display(),
-                trials.len()
+                trials.len(),
+                self.subject.remedy()
             );
             return Err(Failure::new(Exit::Failure, message));
         };

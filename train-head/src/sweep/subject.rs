@@ -27,6 +27,9 @@ pub(super) trait Subject {
     /// What is worth saying before the first trial.
     fn notes(&self) -> Vec<String>;
 
+    /// What to do about losses that are not finite.
+    fn remedy(&self) -> &'static str;
+
     /// Trains the trials of a round.
     fn train(&self, company: &Company, watch: Watch) -> Result<Round<Self::Made>, Failure>;
 

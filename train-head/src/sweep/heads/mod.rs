@@ -128,6 +128,10 @@ impl Subject for Heads<'_> {
         Vec::new()
     }
 
+    fn remedy(&self) -> &'static str {
+        "lower the learning rates, or normalise"
+    }
+
     fn train(&self, company: &Company, watch: Watch) -> Result<Round<Made>, Failure> {
         let points = company.points.iter();
         let candidates: Vec<Candidate> = points.map(|point| self.candidate(point)).collect();

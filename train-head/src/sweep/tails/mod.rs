@@ -150,6 +150,10 @@ impl Subject for Tails<'_> {
         self.ground.notes(self.own)
     }
 
+    fn remedy(&self) -> &'static str {
+        "lower the learning rates, or add clip_norm = 1.0 to the space"
+    }
+
     fn train(&self, company: &Company, watch: Watch) -> Result<Round<Made>, Failure> {
         round::run(self, company, watch)
     }
