@@ -21,6 +21,9 @@ mod collective;
 mod definition;
 mod depth;
 mod dropout;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod processes;
 pub mod reference;
 mod selection;
 mod tensors;
@@ -30,6 +33,7 @@ mod trainer;
 
 pub use collective::{Alone, Collective, CollectiveError};
 pub use definition::{NORM_MOMENTUM, NormMode, Tail, TailError, TailOptions};
+pub use processes::{JoinError, processes};
 pub use selection::{Cut, Selection, SelectionError};
 pub use tensors::{Tensor, Tensors};
 pub use trainer::{Batch, GroupStep, State, Step, Trainer, TrainerError};
