@@ -20,11 +20,11 @@ mod rates;
 mod result;
 mod session;
 mod targets;
+mod together;
 pub(crate) mod tuned;
 
 use std::{
     io,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -35,8 +35,8 @@ use common::{
     exit::Exit,
     head::{Bundle, Head, Loss},
     interrupt::Interrupt,
-    progress::warn,
-    tail::{Alone, Cut, Selection, Trainers},
+    progress::{Verbosity, warn},
+    tail::{Cut, Selection, Trainers},
 };
 
 use self::{
@@ -45,6 +45,7 @@ use self::{
     inputs::{ImageInputs, Inputs},
     job::Job,
     session::{EpochEnd, Session},
+    together::Together,
 };
 use crate::{
     dataset::{Dataset, Wanted},
@@ -59,6 +60,12 @@ use crate::{
 
 /// Fine-tunes, and leaves the run in the plan's folder.
 pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
+    let together = Together::join()?;
+    let result = tune(plan, &together);
+    together.leave(result)
+}
+
+fn tune(plan: &FinetunePlan, together: &Together) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
@@ -69,7 +76,7 @@ pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
     let start = start(plan, &reader, &backbone, &selection)?;
     let isa = Isa::from_environment().or_exit(Exit::Device)?;
     let trainers = Trainers::on(plan.device, plan.precision, isa).map_err(Failure::of)?;
-    let _claim = folder::prepare(&plan.out, plan.existing)?;
+    let _claim = together.first(|| folder::prepare(&plan.out, plan.existing))?;
 
     let dataset = load(plan, &reader, &start, &stop)?;
     let plain = as_head_settings(&plan.settings);
@@ -97,15 +104,23 @@ pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
         inputs: inputs(plan, &reader, &start, &dataset)?,
         class_weights: class_weights(&task),
         trainers,
-        collective: Arc::new(Alone),
+        collective: together.collective(),
         images: dataset.by_image(&partition.train).collect(),
     };
-    let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)
-        .map_err(|error| cannot_write(&plan.out, &error))?;
-    introduction::introduce(&monitor, &job, &reader)?;
+    let mut monitor = if together.is_first() {
+        Monitor::new(&plan.out, plan.report.verbosity)
+            .map_err(|error| cannot_write(&plan.out, &error))?
+    } else {
+        Monitor::silent(Verbosity::Quiet)
+    };
+    if together.is_first() {
+        introduction::introduce(&monitor, &job, &reader)?;
+    }
     let origin = origin(&job, &reader)?;
     let (session, ending) = train(plan, &job, (&origin, &mut monitor), &stop)?;
-    finish(plan, &session, &reader, (ending, monitor), begun.elapsed())
+    let finish = || finish(plan, &session, &reader, (ending, monitor), begun.elapsed());
+    let exit = together.first(finish)?;
+    Ok(exit.unwrap_or(Exit::Success))
 }
 
 /// Trains to the end, from the checkpoint on if there is one.
@@ -130,10 +145,12 @@ fn train<'a>(
         if let Some(ending) = over(&session) {
             break ending;
         }
+        let save = |session: &Session| match job.collective.rank() {
+            0 => checkpoint::save(session, origin, &plan.out),
+            _ => Ok(()),
+        };
         let end = session.run_epoch(stop, |session| {
-            save_after(plan.checkpoint_interval, &mut saved, || {
-                checkpoint::save(session, origin, &plan.out)
-            })
+            save_after(plan.checkpoint_interval, &mut saved, || save(session))
         })?;
         match end {
             EpochEnd::Whole(line) => monitor.epoch(&line).map_err(cannot_tell)?,
@@ -142,13 +159,11 @@ fn train<'a>(
                 break Ending::NonFinite { epoch };
             }
             EpochEnd::Stopped(exit) => {
-                checkpoint::save(&session, origin, &plan.out)?;
+                save(&session)?;
                 break Ending::Signal(exit);
             }
         }
-        save_after(plan.checkpoint_interval, &mut saved, || {
-            checkpoint::save(&session, origin, &plan.out)
-        })?;
+        save_after(plan.checkpoint_interval, &mut saved, || save(&session))?;
     };
     Ok((session, ending))
 }
