@@ -18,6 +18,7 @@
 //! (one instruction set); what does not train stays as it was, bit for bit.
 
 mod collective;
+pub mod cpu;
 mod definition;
 mod depth;
 mod selection;

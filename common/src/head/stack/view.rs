@@ -1,8 +1,11 @@
 //! The rows of a batch as some heads of a stack see them: normalised their way, and in
 //! training with inputs dropped.
 
-use super::layout::{Activations, BLOCK_ROWS, LANES};
-use crate::head::{Fitted, Normalisation};
+use super::layout::{Activations, BLOCK_ROWS};
+use crate::{
+    head::{Fitted, Normalisation},
+    panel::LANES,
+};
 
 /// Where feature rows come from.
 pub trait FeatureRows: Sync {
@@ -47,7 +50,7 @@ pub(super) struct View {
 
 /// Whether inputs are dropped, and by which choices.
 #[derive(Clone, Copy)]
-pub(super) enum Dropping {
+pub(crate) enum Dropping {
     Off,
     On {
         /// Another one every step.
@@ -58,7 +61,7 @@ pub(super) enum Dropping {
 impl Dropping {
     /// The mask of a layer, given its probability; `None` where all is kept. `layer` makes
     /// the choices of two layers differ.
-    pub(super) fn mask(self, probability: f32, layer: u64) -> Option<Mask> {
+    pub(crate) fn mask(self, probability: f32, layer: u64) -> Option<Mask> {
         match self {
             Self::On { key } if probability > 0.0 => {
                 let key = key ^ layer.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -77,7 +80,7 @@ impl Dropping {
 /// Dropout's choices for one layer in one step: a value is zeroed or scaled by 1/(1 − p),
 /// by a hash of its place, so that any thread can make its part of them.
 #[derive(Clone, Copy)]
-pub(super) struct Mask {
+pub(crate) struct Mask {
     keys: [u32; 2],
     threshold: u32,
     scale: f32,
@@ -86,7 +89,7 @@ pub(super) struct Mask {
 impl Mask {
     /// Applies it to values in a row; `place` is the number of the first one.
     #[inline]
-    pub(super) fn apply(self, values: &mut [f32], place: u32) {
+    pub(crate) fn apply(self, values: &mut [f32], place: u32) {
         for (offset, value) in (0_u32..).zip(values) {
             let place = place.wrapping_add(offset);
             let hash = mixed(mixed(place.wrapping_add(self.keys[0])) ^ self.keys[1]);
@@ -100,7 +103,7 @@ impl Mask {
     }
 
     /// What the gradient of a kept value is multiplied with.
-    pub(super) fn scale(self) -> f32 {
+    pub(crate) fn scale(self) -> f32 {
         self.scale
     }
 }
