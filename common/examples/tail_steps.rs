@@ -13,11 +13,16 @@ use std::{error::Error, fs, path::PathBuf, sync::Arc};
 use clap::{Parser, ValueEnum};
 use common::{
     backbone::{ValueId, registry},
-    engine::device::{DeviceChoice, Precision},
+    engine::{
+        cpu::Isa,
+        device::{DeviceChoice, Precision},
+    },
     head::{HeadKind, stack::Method},
     tail::{
         Batch, Collective, GroupStep, NormMode, Selection, Step, Tail, TailOptions, Tensor,
-        Tensors, Trainer, processes,
+        Tensors, Trainer,
+        cpu::CpuTrainer,
+        processes,
         reference::{Compute, ReferenceTrainer},
     },
 };
@@ -101,6 +106,7 @@ enum Optimizer {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Executor {
+    Cpu,
     Reference,
 }
 
@@ -167,6 +173,11 @@ fn trainer(
     let parameters = tail.parameters().into_iter();
     let tensors: Result<Tensors, _> = parameters.map(|parameter| read(parameter.name)).collect();
     match options.executor {
+        Executor::Cpu => {
+            let isa = Isa::from_environment()?;
+            let trainer = CpuTrainer::new(tail.clone(), &tensors?, isa, Box::new(processes))?;
+            Ok(Box::new(trainer))
+        }
         Executor::Reference => {
             let compute = Compute {
                 device: options.device.open()?,
