@@ -56,7 +56,8 @@ impl Monitor {
         })
     }
 
-    fn silent(verbosity: Verbosity) -> Self {
+    /// Keeps no history.
+    pub(crate) fn silent(verbosity: Verbosity) -> Self {
         Self {
             verbosity,
             history: None,

@@ -18,26 +18,26 @@ pub trait Collective: Send + Sync {
     fn sum(&self, values: &mut [f32]) -> Result<(), CollectiveError>;
 }
 
+impl<C: Collective + ?Sized> Collective for Arc<C> {
+    fn rank(&self) -> usize {
+        (**self).rank()
+    }
+
+    fn size(&self) -> usize {
+        (**self).size()
+    }
+
+    fn sum(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
+        (**self).sum(values)
+    }
+}
+
 /// The other processes cannot be reached.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the processes that train together lost each other: {0} (run again to resume from the last checkpoint)"
 )]
 pub struct CollectiveError(pub String);
-
-impl<C: Collective + ?Sized> Collective for Arc<C> {
-    fn rank(&self) -> usize {
-        C::rank(self)
-    }
-
-    fn size(&self) -> usize {
-        C::size(self)
-    }
-
-    fn sum(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
-        C::sum(self, values)
-    }
-}
 
 /// One process that trains by itself.
 #[derive(Clone, Copy, Debug, Default)]

@@ -23,6 +23,9 @@ mod definition;
 mod depth;
 mod dropout;
 mod file;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod processes;
 pub mod reference;
 mod selection;
 mod tensors;
@@ -33,6 +36,7 @@ mod trainers;
 
 pub use collective::{Alone, Collective, CollectiveError};
 pub use definition::{NORM_MOMENTUM, NormMode, Tail, TailError, TailOptions};
+pub use processes::{JoinError, processes};
 pub use selection::{Cut, Selection, SelectionError};
 pub use tensors::{Tensor, Tensors};
 pub use trainer::{Batch, GroupStep, State, Step, Trainer, TrainerError};

@@ -232,10 +232,29 @@ fn heads_learn_from_views_and_are_judged_on_plain_ones() {
         };
         assert_eq!(eval("cache"), eval("plain"));
     }
+    let predicted = bench.train_head(&["predict", "mlp", "images/test/bag", "--json"]);
+    let predicted = json(&predicted.exited(0).stdout);
+    assert_eq!(predicted.as_array().map(Vec::len), Some(6));
+    let compared = ["compare", "linear", "mlp", "cache"];
+    bench.train_head(&compared).exited(0);
+}
+
+#[test]
+fn sweeps_probes_and_audits_take_caches_with_views() {
+    let bench = Workbench::new();
+    small_set(&bench, 3, 6);
+    extract_views(&bench, "cache", &[]).exited(0);
+    let sweep = "sweep cache --out sweep --trials 4 --round 4 --epochs 2 --refit";
+    let sweep: Vec<&str> = sweep.split(' ').collect();
+    bench.train_head(&sweep).exited(0);
+    let best = fs::read_to_string(bench.path("sweep/best/run.json")).unwrap();
+    let rows = json(&best)["training"]["train"]["class_rows"].clone();
+    assert_eq!(rows, json("[12, 12, 12]"));
     let probe = bench.train_head(&["probe", "cache", "--json"]).exited(0);
     assert_eq!(json(&probe.stdout)["training_rows"], 18);
-    let audit = bench.train_head(&["audit", "cache", "--out", "audit"]);
-    audit.exited(0);
+    let audit = ["audit", "cache", "--out", "audit", "--json"];
+    let audit = json(&bench.train_head(&audit).exited(0).stdout);
+    assert_eq!(audit["rows"], 54, "{audit}");
 }
 
 #[test]

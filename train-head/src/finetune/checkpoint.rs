@@ -253,3 +253,15 @@ fn damaged(path: &Path, problem: String) -> Failure {
     );
     Failure::new(Exit::Input, message)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_in_metadata_come_back_bit_for_bit() {
+        // Without the feature `float_roundtrip` of serde_json the last bit of this one is another.
+        let rate = 0.000_934_980_093_681_163_3_f64;
+        let text = serde_json::to_string(&rate).unwrap();
+        let back: f64 = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.to_bits(), rate.to_bits());
+    }
+}

@@ -21,12 +21,12 @@ mod rates;
 pub(crate) mod result;
 pub(crate) mod session;
 mod targets;
+mod together;
 pub(crate) mod training;
 pub(crate) mod tuned;
 
 use std::{
     io,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -36,8 +36,8 @@ use common::{
     exit::Exit,
     head::{Head, Loss},
     interrupt::Interrupt,
-    progress::warn,
-    tail::{Alone, Cut, Selection, Trainers},
+    progress::{Verbosity, warn},
+    tail::{Cut, Selection, Trainers},
 };
 
 use self::{
@@ -47,6 +47,7 @@ use self::{
     inputs::{ImageInputs, Inputs},
     job::Job,
     session::Session,
+    together::Together,
     training::Keeping,
 };
 use crate::{
@@ -62,6 +63,12 @@ use crate::{
 
 /// Fine-tunes, and leaves the run in the plan's folder.
 pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
+    let together = Together::join()?;
+    let result = tune(plan, &together);
+    together.leave(result)
+}
+
+fn tune(plan: &FinetunePlan, together: &Together) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
@@ -72,7 +79,7 @@ pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
     let start = start(plan, &reader, &backbone, &selection)?;
     let isa = Isa::from_environment().or_exit(Exit::Device)?;
     let trainers = Trainers::on(plan.device, plan.precision, isa).map_err(Failure::of)?;
-    let _claim = folder::prepare(&plan.out, plan.existing)?;
+    let _claim = together.first(|| folder::prepare(&plan.out, plan.existing))?;
 
     let dataset = load(&reader, &start, plan.memory, &stop)?;
     let partition = divide(&reader, &dataset, &as_head_settings(&plan.settings))?;
@@ -92,15 +99,23 @@ pub(crate) fn run(plan: &FinetunePlan) -> Result<Exit, Failure> {
         inputs: inputs(plan, &reader, &start, &dataset)?,
         class_weights: job::class_weights(&settings, &dataset, &partition),
         trainers,
-        collective: Arc::new(Alone),
+        collective: together.collective(),
         images: dataset.by_image(&partition.train).collect(),
     };
-    let mut monitor = Monitor::new(&plan.out, plan.report.verbosity)
-        .map_err(|error| cannot_write(&plan.out, &error))?;
-    introduction::introduce(&monitor, &job, &reader)?;
+    let mut monitor = if together.is_first() {
+        Monitor::new(&plan.out, plan.report.verbosity)
+            .map_err(|error| cannot_write(&plan.out, &error))?
+    } else {
+        Monitor::silent(Verbosity::Quiet)
+    };
+    if together.is_first() {
+        introduction::introduce(&monitor, &job, &reader)?;
+    }
     let origin = Origin::of(&job, &reader)?;
     let (session, ending) = train(plan, &job, (&origin, &mut monitor), &stop)?;
-    finish(plan, &session, &reader, (ending, monitor), begun.elapsed())
+    let finish = || finish(plan, &session, &reader, (ending, monitor), begun.elapsed());
+    let exit = together.first(finish)?;
+    Ok(exit.unwrap_or(Exit::Success))
 }
 
 /// Trains to the end, from the checkpoint on if there is one.

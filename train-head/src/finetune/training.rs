@@ -53,9 +53,12 @@ pub(crate) fn train(
 }
 
 impl Keeping<'_> {
-    /// Writes a checkpoint.
+    /// Writes a checkpoint, in the first of the processes that train together.
     pub(crate) fn save(&self, session: &Session) -> Result<(), Failure> {
-        checkpoint::save(session, self.origin, self.run)
+        match session.job.collective.rank() {
+            0 => checkpoint::save(session, self.origin, self.run),
+            _ => Ok(()),
+        }
     }
 }
 
