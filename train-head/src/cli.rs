@@ -18,7 +18,7 @@ use common::{
 pub(crate) use audit::AuditArgs;
 pub(crate) use finetune::{FinetuneArgs, HeadArg, NormArg, OptimizerArg};
 pub(crate) use judge::{CompareArgs, EvalArgs, PredictArgs};
-pub(crate) use sweep::{SearchArgs, SweepArgs, SweepTrainingArgs};
+pub(crate) use sweep::{SearchArgs, SweepArgs, SweepTrainingArgs, TuningArgs};
 pub(crate) use task::{LossArg, TaskArg, TaskArgs};
 
 use crate::{plan, schedule::Decay};
@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Train a head together with the last part of the backbone
     Finetune(Box<FinetuneArgs>),
     /// Search hyper-parameters; the best head becomes a run
-    Sweep(SweepArgs),
+    Sweep(Box<SweepArgs>),
     /// Say what the features are worth: neighbours, centroids and a linear head in one table
     Probe(ProbeArgs),
     /// Look for duplicates, leaks between splits, wrong labels and outliers

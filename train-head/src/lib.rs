@@ -83,7 +83,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Failure> {
         Plan::Train(plan) => train::run(&plan),
         Plan::Finetune(plan) => finetune::run(&plan),
         Plan::Sweep(plan) => sweep::run(&plan),
-        Plan::PrintSpace => sweep::print_space(),
+        Plan::PrintSpace(trained) => sweep::print_space(trained),
         Plan::Probe(plan) => probe::run(&plan),
         Plan::Audit(plan) => audit::run(&plan),
         Plan::Evaluate(plan) => eval::run(&plan),

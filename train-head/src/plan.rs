@@ -22,6 +22,7 @@ use crate::{
     failure::Failure,
     features::Allowance,
     labels::LabelTable,
+    sweep::Trained,
 };
 
 pub(crate) use audit::{
@@ -31,15 +32,14 @@ pub(crate) use audit::{
 pub(crate) use convex::{ConvexSolver, LBFGS, RIDGE, recorded_settings};
 pub(crate) use finetune::{
     DEFAULT_CHECKPOINT_SECONDS, DEFAULT_FINE_BATCH_SIZE, DEFAULT_FINE_EPOCHS,
-    DEFAULT_FINE_PATIENCE, FineSettings, FinetunePlan, recorded_fine_settings,
+    DEFAULT_FINE_PATIENCE, DEFAULT_FINE_WARMUP, DEFAULT_HEAD_RATE_FACTOR, FineSettings,
+    FinetunePlan, fine_rate, recorded_fine_settings,
 };
 pub(crate) use memory::parse_size;
 pub(crate) use probe::ProbePlan;
 pub(crate) use refusal::{solver_refusal, task_refusal};
 pub(crate) use settings::{ClassWeights, Sampling, Settings, optimizer_defaults};
-pub(crate) use sweep::{
-    DEFAULT_ROUND, DEFAULT_SURVIVORS, DEFAULT_SWEEP_EPOCHS, DEFAULT_TRIALS, Refit, SweepPlan,
-};
+pub(crate) use sweep::{DEFAULT_SURVIVORS, HeadTrials, Refit, SubjectPlan, SweepPlan, TailTrials};
 
 /// Passes over the training rows at most; on cached features an epoch costs
 /// little and early stopping usually comes first.
@@ -81,7 +81,8 @@ pub(crate) enum Plan {
     Train(TrainPlan),
     Finetune(Box<FinetunePlan>),
     Sweep(SweepPlan),
-    PrintSpace,
+    /// What its trials train.
+    PrintSpace(Trained),
     Probe(ProbePlan),
     Audit(AuditPlan),
     Evaluate(EvaluatePlan),
@@ -184,8 +185,8 @@ impl TryFrom<Cli> for Plan {
             Command::Finetune(args) => {
                 finetune::plan(*args).map(|plan| Self::Finetune(Box::new(plan)))
             }
-            Command::Sweep(args) if args.print_space => Ok(Self::PrintSpace),
-            Command::Sweep(args) => sweep::plan(args).map(Self::Sweep),
+            Command::Sweep(args) if args.print_space => Ok(Self::PrintSpace(sweep::trained(&args))),
+            Command::Sweep(args) => sweep::plan(*args).map(Self::Sweep),
             Command::Probe(args) => probe::plan(args).map(Self::Probe),
             Command::Audit(args) => audit::plan(args).map(Self::Audit),
             Command::Eval(args) => Ok(Self::Evaluate(evaluate_plan(args))),

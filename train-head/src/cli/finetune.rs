@@ -77,7 +77,8 @@ pub(crate) struct HeadArgs {
     /// Hidden units of a new mlp head
     #[arg(long, default_value_t = DEFAULT_HIDDEN, value_name = "N")]
     pub(crate) hidden: usize,
-    /// First epochs in which the head alone trains [default: 1 with a new head, 0 with --init]
+    /// First epochs in which the head alone trains [default: 1 with a new head, 0 with --init
+    /// or --bn train]
     #[arg(long, value_name = "N")]
     pub(crate) freeze_epochs: Option<u32>,
 }
@@ -124,7 +125,7 @@ pub(crate) struct FineStepArgs {
     #[arg(long, value_enum, default_value_t = Decay::Cosine)]
     pub(crate) schedule: Decay,
     /// Epochs over which the learning rate grows linearly from zero, behind --freeze-epochs
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = plan::DEFAULT_FINE_WARMUP, value_name = "N")]
     pub(crate) warmup_epochs: u32,
     /// Shorten gradients to this norm, all of them as one vector [default: they stay]
     #[arg(long, value_name = "NORM")]

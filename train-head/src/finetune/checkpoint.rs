@@ -6,8 +6,10 @@
 use std::{fs, io, io::Write, path::Path};
 
 use common::{
+    cache::CacheReader,
     digest::sha256_hex,
     exit::Exit,
+    head::Head,
     publish::Pending,
     tail::{State, Tensor, Tensors},
 };
@@ -18,7 +20,10 @@ use super::{
     job::Job,
     session::{Progress, Session, of_trainer},
 };
-use crate::failure::{Failure, OrExit};
+use crate::{
+    failure::{Failure, OrExit},
+    plan::recorded_fine_settings,
+};
 
 /// Name of the file.
 pub(crate) const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
@@ -40,6 +45,28 @@ pub(crate) struct Origin {
     /// Digest of the first head's parameters.
     pub(crate) head_sha256: String,
     pub(crate) settings: Value,
+}
+
+impl Origin {
+    /// What the checkpoints of `job` are told by.
+    pub(crate) fn of(job: &Job, reader: &CacheReader) -> Result<Self, Failure> {
+        let manifest = reader.manifest();
+        Ok(Self {
+            fingerprint: manifest.fingerprint.clone(),
+            plan_sha256: manifest.plan_sha256.clone(),
+            layer: job.start.layer.clone(),
+            head_sha256: head_digest(job.head),
+            settings: recorded_fine_settings(job.settings)?,
+        })
+    }
+}
+
+/// Digest of the parameters of `head`.
+pub(crate) fn head_digest(head: &Head) -> String {
+    let layers = head.layers().iter();
+    let values = layers.flat_map(|layer| layer.weight.iter().chain(&layer.bias));
+    let bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+    sha256_hex(&bytes)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -156,6 +183,11 @@ impl Checkpoint {
             },
             best: some(best),
         }))
+    }
+
+    /// How far the training is.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Where it goes on.

@@ -9,10 +9,11 @@ use common::{
 };
 use rand::{Rng, seq::SliceRandom};
 
-use super::{backbone::Backbone, inputs::Inputs, session::of_trainer};
+use super::{as_head_settings, backbone::Backbone, inputs::Inputs, session::of_trainer};
 use crate::{
     dataset::Dataset,
     failure::{Failure, OrExit},
+    fit::{self, Task},
     plan::FineSettings,
     split::Partition,
 };
@@ -43,6 +44,21 @@ pub(crate) struct Job<'a> {
     pub(crate) collective: Arc<dyn Collective>,
     /// The rows of each training image, in the order of the cache.
     pub(crate) images: Vec<&'a [u32]>,
+}
+
+/// One weight a class.
+pub(crate) fn class_weights(
+    settings: &FineSettings,
+    dataset: &Dataset,
+    partition: &Partition,
+) -> Vec<f32> {
+    fit::class_weights(&Task {
+        dataset,
+        partition,
+        classes: dataset.names.len(),
+        head: settings.head,
+        settings: &as_head_settings(settings),
+    })
 }
 
 impl Job<'_> {

@@ -11,16 +11,18 @@
 //! and `result` the run that it leaves. `tuned` is also how `eval` and `compare` see a cache of activations.
 
 pub(crate) mod backbone;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod folder;
-mod inputs;
+pub(crate) mod head;
+pub(crate) mod inputs;
 mod introduction;
-mod job;
+pub(crate) mod job;
 mod rates;
-mod result;
-mod session;
+pub(crate) mod result;
+pub(crate) mod session;
 mod targets;
 mod together;
+pub(crate) mod training;
 pub(crate) mod tuned;
 
 use std::{
@@ -30,10 +32,9 @@ use std::{
 
 use common::{
     cache::CacheReader,
-    digest::sha256_hex,
     engine::cpu::Isa,
     exit::Exit,
-    head::{Bundle, Head, Loss},
+    head::{Head, Loss},
     interrupt::Interrupt,
     progress::{Verbosity, warn},
     tail::{Cut, Selection, Trainers},
@@ -42,18 +43,20 @@ use common::{
 use self::{
     backbone::{Backbone, cache_place, cached_start, deepest_cut},
     checkpoint::{Checkpoint, Origin},
+    head::{head_of, new_head},
     inputs::{ImageInputs, Inputs},
     job::Job,
-    session::{EpochEnd, Session},
+    session::Session,
     together::Together,
+    training::Keeping,
 };
 use crate::{
     dataset::{Dataset, Wanted},
     failure::{Failure, OrExit},
-    fit::{Ending, Task, class_weights},
-    head_input::difference,
-    monitor::Monitor,
-    plan::{FineSettings, FinetunePlan, Settings, recorded_fine_settings},
+    features::Allowance,
+    fit::Ending,
+    monitor::{EpochLine, Monitor},
+    plan::{FineSettings, FinetunePlan, Settings},
     report, test_reads,
     train::{cannot_write, diverged, divide},
 };
@@ -78,20 +81,12 @@ fn tune(plan: &FinetunePlan, together: &Together) -> Result<Exit, Failure> {
     let trainers = Trainers::on(plan.device, plan.precision, isa).map_err(Failure::of)?;
     let _claim = together.first(|| folder::prepare(&plan.out, plan.existing))?;
 
-    let dataset = load(plan, &reader, &start, &stop)?;
-    let plain = as_head_settings(&plan.settings);
-    let partition = divide(&reader, &dataset, &plain)?;
+    let dataset = load(&reader, &start, plan.memory, &stop)?;
+    let partition = divide(&reader, &dataset, &as_head_settings(&plan.settings))?;
     let head = first_head(plan, &reader, &dataset, &backbone)?;
     let settings = FineSettings {
         head: head.kind(),
         ..plan.settings.clone()
-    };
-    let task = Task {
-        dataset: &dataset,
-        partition: &partition,
-        classes: dataset.names.len(),
-        head: head.kind(),
-        settings: &plain,
     };
     let job = Job {
         settings: &settings,
@@ -102,7 +97,7 @@ fn tune(plan: &FinetunePlan, together: &Together) -> Result<Exit, Failure> {
         dataset: &dataset,
         partition: &partition,
         inputs: inputs(plan, &reader, &start, &dataset)?,
-        class_weights: class_weights(&task),
+        class_weights: job::class_weights(&settings, &dataset, &partition),
         trainers,
         collective: together.collective(),
         images: dataset.by_image(&partition.train).collect(),
@@ -116,7 +111,7 @@ fn tune(plan: &FinetunePlan, together: &Together) -> Result<Exit, Failure> {
     if together.is_first() {
         introduction::introduce(&monitor, &job, &reader)?;
     }
-    let origin = origin(&job, &reader)?;
+    let origin = Origin::of(&job, &reader)?;
     let (session, ending) = train(plan, &job, (&origin, &mut monitor), &stop)?;
     let finish = || finish(plan, &session, &reader, (ending, monitor), begun.elapsed());
     let exit = together.first(finish)?;
@@ -140,57 +135,15 @@ fn train<'a>(
     for line in &session.progress.lines {
         monitor.replay(line).map_err(cannot_tell)?;
     }
-    let mut saved = Instant::now();
-    let ending = loop {
-        if let Some(ending) = over(&session) {
-            break ending;
-        }
-        let save = |session: &Session| match job.collective.rank() {
-            0 => checkpoint::save(session, origin, &plan.out),
-            _ => Ok(()),
-        };
-        let end = session.run_epoch(stop, |session| {
-            save_after(plan.checkpoint_interval, &mut saved, || save(session))
-        })?;
-        match end {
-            EpochEnd::Whole(line) => monitor.epoch(&line).map_err(cannot_tell)?,
-            EpochEnd::NonFinite => {
-                let epoch = session.progress.epochs + 1;
-                break Ending::NonFinite { epoch };
-            }
-            EpochEnd::Stopped(exit) => {
-                save(&session)?;
-                break Ending::Signal(exit);
-            }
-        }
-        save_after(plan.checkpoint_interval, &mut saved, || save(&session))?;
+    let keeping = Keeping {
+        run: &plan.out,
+        origin,
+        interval: plan.checkpoint_interval,
     };
+    let tell = |line: &EpochLine| monitor.epoch(line).map_err(cannot_tell);
+    let bounds = (job.settings.epochs, stop);
+    let ending = training::train(&mut session, &keeping, bounds, tell)?;
     Ok((session, ending))
-}
-
-/// Calls `save` if the last time is long enough ago.
-fn save_after(
-    interval: Duration,
-    saved: &mut Instant,
-    save: impl FnOnce() -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    if saved.elapsed() >= interval {
-        save()?;
-        *saved = Instant::now();
-    }
-    Ok(())
-}
-
-/// Why no further epoch is run, if none is.
-fn over(session: &Session) -> Option<Ending> {
-    let (progress, settings) = (&session.progress, session.job.settings);
-    if progress.epochs >= settings.epochs {
-        return Some(Ending::Epochs);
-    }
-    let best_epoch = progress.best.map_or(0, |(epoch, _)| epoch);
-    let waited = progress.epochs - best_epoch.max(settings.freeze_epochs).min(progress.epochs);
-    let is_over = settings.patience.is_some_and(|patience| waited >= patience);
-    is_over.then_some(Ending::Patience)
 }
 
 /// Exports the best model and says how it went.
@@ -266,10 +219,10 @@ fn inputs<'a>(
 }
 
 /// The rows of the cache that are trained on and judged by.
-fn load(
-    plan: &FinetunePlan,
+pub(crate) fn load(
     reader: &CacheReader,
     start: &Cut,
+    allowance: Allowance,
     stop: &Interrupt,
 ) -> Result<Dataset, Failure> {
     let layers = &reader.manifest().layers;
@@ -281,14 +234,14 @@ fn load(
     let layer = at_start.or_else(smallest).ok_or_else(|| {
         Failure::new(
             Exit::Input,
-            format!("cache `{}`: holds no layer", plan.cache.display()),
+            format!("cache `{}`: holds no layer", reader.directory().display()),
         )
     })?;
-    Dataset::load(reader, layer, Wanted::for_fitting(plan.memory), stop)
+    Dataset::load(reader, layer, Wanted::for_fitting(allowance), stop)
 }
 
 /// The settings of a head's training that have a say in what rows are trained on.
-fn as_head_settings(settings: &FineSettings) -> Settings {
+pub(crate) fn as_head_settings(settings: &FineSettings) -> Settings {
     Settings {
         class_weights: settings.class_weights,
         val_fraction: settings.val_fraction,
@@ -298,72 +251,21 @@ fn as_head_settings(settings: &FineSettings) -> Settings {
     }
 }
 
-/// The head before the first step: a new one, or that of a run on features of the same backbone.
+/// The head before the first step.
 fn first_head(
     plan: &FinetunePlan,
     reader: &CacheReader,
     dataset: &Dataset,
     backbone: &Backbone,
 ) -> Result<Head, Failure> {
-    let classes = dataset.names.len();
-    let [height, width] = backbone.input;
-    let shapes = backbone.network.shapes(height, width);
-    let features = shapes[shapes.len() - 1].channels;
-    let Some(run) = &plan.init else {
-        let (kind, seed) = (plan.settings.head, plan.settings.seed);
-        return Ok(Head::random(kind, features, classes, seed));
-    };
-    let bundle = Bundle::load(run).or_exit(Exit::Input)?;
-    let record = &bundle.record;
-    let refuse = |problem: String| {
-        let message = format!("run `{}`: {problem}", run.display());
-        Err(Failure::new(Exit::Mismatch, message))
-    };
-    if !record.task.is_single_label() {
-        return refuse(format!(
-            "a {} head, fine-tuning is of one label",
-            record.task.kind()
-        ));
+    let settings = &plan.settings;
+    match &plan.init {
+        Some(run) => head_of(run, reader, &dataset.names),
+        None => {
+            let classes = dataset.names.len();
+            Ok(new_head(backbone, settings.head, classes, settings.seed))
+        }
     }
-    if record.layer != result::FEATURES {
-        return refuse(format!(
-            "a head on `{}`, not on `{}`",
-            record.layer,
-            result::FEATURES
-        ));
-    }
-    if record.classes != dataset.names {
-        return refuse("its classes are not those of the cache".to_owned());
-    }
-    let identity = common::cache::Identity {
-        dtype: record.identity.dtype,
-        ..reader.manifest().identity.clone()
-    };
-    if let Some(difference) = difference(&identity, record) {
-        return refuse(format!("trained on other features: {difference}"));
-    }
-    if record.normalise_features != common::head::Normalisation::None {
-        return refuse(
-            "a head on L2-normalised features, which a network does not have (train it with --normalise none or standardise)"
-                .to_owned(),
-        );
-    }
-    Ok(bundle.head)
-}
-
-/// What the run's checkpoints are told by.
-fn origin(job: &Job, reader: &CacheReader) -> Result<Origin, Failure> {
-    let manifest = reader.manifest();
-    let layers = job.head.layers().iter();
-    let values = layers.flat_map(|layer| layer.weight.iter().chain(&layer.bias));
-    let bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
-    Ok(Origin {
-        fingerprint: manifest.fingerprint.clone(),
-        plan_sha256: manifest.plan_sha256.clone(),
-        layer: job.start.layer.clone(),
-        head_sha256: sha256_hex(&bytes),
-        settings: recorded_fine_settings(job.settings)?,
-    })
 }
 
 fn cannot_tell(error: io::Error) -> Failure {

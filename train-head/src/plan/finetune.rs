@@ -13,8 +13,8 @@ use common::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClassWeights, Existing, MAX_HIDDEN, Reporting, check, existing, memory, reporting, settings,
-    single,
+    ClassWeights, DEFAULT_SEED, DEFAULT_VAL_FRACTION, Existing, MAX_HIDDEN, Reporting, check,
+    existing, memory, reporting, settings, single,
 };
 use crate::{
     cli::{FinetuneArgs, HeadArg, NormArg, OptimizerArg, SolverArg},
@@ -44,6 +44,9 @@ pub(crate) const DEFAULT_HEAD_RATE_FACTOR: f64 = 10.0;
 /// Epochs in which a new head trains alone: gradients through a random one would undo what the
 /// backbone has learned (Kumar et al., arXiv 2202.10054).
 pub(crate) const DEFAULT_FREEZE_EPOCHS: u32 = 1;
+
+/// Epochs of the warm-up, behind those of the head alone.
+pub(crate) const DEFAULT_FINE_WARMUP: u32 = 1;
 
 /// Least seconds between two checkpoints.
 pub(crate) const DEFAULT_CHECKPOINT_SECONDS: u64 = 60;
@@ -131,25 +134,27 @@ pub(super) fn plan(args: FinetuneArgs) -> Result<FinetunePlan, Failure> {
     })
 }
 
-#[cfg(test)]
 impl Default for FineSettings {
+    /// Those of the command unless told otherwise, but for what trains: the head alone.
     fn default() -> Self {
+        let optimizer = Method::AdamW;
+        let learning_rate = fine_rate(optimizer);
         Self {
-            unfreeze: vec!["all".to_owned()],
+            unfreeze: Vec::new(),
             head: HeadKind::Linear,
             warm_head: false,
-            freeze_epochs: 0,
-            epochs: 1,
-            patience: None,
-            batch_size: 2,
+            freeze_epochs: DEFAULT_FREEZE_EPOCHS,
+            epochs: DEFAULT_FINE_EPOCHS,
+            patience: Some(DEFAULT_FINE_PATIENCE),
+            batch_size: DEFAULT_FINE_BATCH_SIZE,
             accumulate: 1,
-            optimizer: Method::AdamW,
-            learning_rate: DEFAULT_FINE_ADAM_RATE,
-            head_learning_rate: DEFAULT_FINE_ADAM_RATE,
+            optimizer,
+            learning_rate,
+            head_learning_rate: DEFAULT_HEAD_RATE_FACTOR * learning_rate,
             layer_decay: 1.0,
-            weight_decay: 0.0,
-            schedule: Decay::Constant,
-            warmup_epochs: 0,
+            weight_decay: settings::optimizer_defaults(optimizer).1,
+            schedule: Decay::Cosine,
+            warmup_epochs: DEFAULT_FINE_WARMUP,
             clip_norm: None,
             bn: NormMode::Frozen,
             label_smoothing: 0.0,
@@ -157,10 +162,26 @@ impl Default for FineSettings {
             dropout: 0.0,
             ema: None,
             class_weights: ClassWeights::None,
-            val_fraction: 0.5,
-            seed: 0,
+            val_fraction: DEFAULT_VAL_FRACTION,
+            seed: DEFAULT_SEED,
             augment: None,
         }
+    }
+}
+
+/// Learning rate of the backbone with `optimizer` unless told otherwise.
+pub(crate) fn fine_rate(optimizer: Method) -> f64 {
+    match optimizer {
+        Method::Sgd { .. } => DEFAULT_FINE_SGD_RATE,
+        Method::Adam | Method::AdamW => DEFAULT_FINE_ADAM_RATE,
+    }
+}
+
+/// First epochs of the head alone, of `epochs`, unless told otherwise.
+pub(super) fn freeze_epochs(init: Option<&PathBuf>, epochs: u32) -> u32 {
+    match init {
+        Some(_) => 0,
+        None => DEFAULT_FREEZE_EPOCHS.min(epochs.saturating_sub(1)),
     }
 }
 
@@ -172,15 +193,8 @@ fn fine_settings(args: &FinetuneArgs) -> Result<FineSettings, Failure> {
         OptimizerArg::Sgd => SolverArg::Sgd,
     };
     let optimizer = settings::method(solver, step.momentum, step.nesterov)?;
-    let default_rate = match optimizer {
-        Method::Sgd { .. } => DEFAULT_FINE_SGD_RATE,
-        Method::Adam | Method::AdamW => DEFAULT_FINE_ADAM_RATE,
-    };
-    let learning_rate = step.learning_rate.unwrap_or(default_rate);
-    let default_freeze = match args.head.init {
-        Some(_) => 0,
-        None => DEFAULT_FREEZE_EPOCHS.min(step.epochs.saturating_sub(1)),
-    };
+    let learning_rate = step.learning_rate.unwrap_or_else(|| fine_rate(optimizer));
+    let frozen = freeze_epochs(args.head.init.as_ref(), step.epochs);
     Ok(FineSettings {
         unfreeze: args.unfreeze.clone(),
         head: match args.head.head {
@@ -190,7 +204,7 @@ fn fine_settings(args: &FinetuneArgs) -> Result<FineSettings, Failure> {
             },
         },
         warm_head: args.head.init.is_some(),
-        freeze_epochs: args.head.freeze_epochs.unwrap_or(default_freeze),
+        freeze_epochs: args.head.freeze_epochs.unwrap_or(frozen),
         epochs: step.epochs,
         patience: (step.patience > 0).then_some(step.patience),
         batch_size: step.batch_size,
@@ -227,7 +241,7 @@ fn fine_settings(args: &FinetuneArgs) -> Result<FineSettings, Failure> {
 }
 
 impl FineSettings {
-    fn check(&self) -> Result<(), Failure> {
+    pub(super) fn check(&self) -> Result<(), Failure> {
         if let HeadKind::Mlp { hidden } = self.head {
             let expected = "1 to 65536";
             check(

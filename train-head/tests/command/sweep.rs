@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod convex;
+mod finetuning;
 
 use std::fs::{self, File};
 

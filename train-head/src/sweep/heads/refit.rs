@@ -7,9 +7,10 @@ use std::path::Path;
 use common::{exit::Exit, head::Bundle, interrupt::Interrupt, progress::warn};
 
 use super::{
+    super::best::folder,
     paths,
     round::Made,
-    winner::{Winner, folder, publish},
+    winner::{Winner, publish},
 };
 use crate::{
     failure::{Failure, OrExit},
@@ -21,7 +22,7 @@ use crate::{
 const ORIGIN: &str = "refit";
 
 /// Whether the run is a refitted one.
-pub(super) fn is_refitted(bundle: &Bundle) -> bool {
+pub(crate) fn is_refitted(bundle: &Bundle) -> bool {
     bundle.record.training.train.origin == ORIGIN
 }
 

@@ -12,9 +12,9 @@ use common::{
 };
 
 use super::{
+    super::trial::Figures,
     candidate::Candidate,
     round::{Ground, Made},
-    trial::Figures,
 };
 use crate::{
     convex::{self, solve as solve_path},
