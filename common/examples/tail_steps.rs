@@ -13,11 +13,16 @@ use std::{error::Error, fs, path::PathBuf, sync::Arc};
 use clap::{Parser, ValueEnum};
 use common::{
     backbone::{ValueId, registry},
-    engine::device::{DeviceChoice, Precision},
+    engine::{
+        cpu::Isa,
+        device::{DeviceChoice, Precision},
+    },
     head::{HeadKind, stack::Method},
     tail::{
         Batch, Collective, GroupStep, NormMode, Selection, Step, Tail, TailOptions, Tensor,
-        Tensors, Trainer, processes,
+        Tensors, Trainer,
+        cpu::CpuTrainer,
+        processes,
         reference::{Compute, ReferenceTrainer},
     },
 };
@@ -101,6 +106,7 @@ enum Optimizer {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Executor {
+    Cpu,
     Reference,
 }
 
@@ -166,13 +172,18 @@ fn trainer(
     };
     let parameters = tail.parameters().into_iter();
     let tensors: Result<Tensors, _> = parameters.map(|parameter| read(parameter.name)).collect();
+    let processes = Box::new(processes);
     match options.executor {
+        Executor::Cpu => {
+            let isa = Isa::from_environment()?;
+            let trainer = CpuTrainer::new(tail.clone(), &tensors?, isa, processes)?;
+            Ok(Box::new(trainer))
+        }
         Executor::Reference => {
             let compute = Compute {
                 device: options.device.open()?,
                 precision: options.precision,
             };
-            let processes = Box::new(processes);
             let trainer = ReferenceTrainer::new(tail.clone(), &tensors?, compute, processes)?;
             Ok(Box::new(trainer))
         }

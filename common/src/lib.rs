@@ -21,6 +21,7 @@ pub mod in_order;
 pub mod instructions;
 pub mod interrupt;
 pub mod output;
+mod panel;
 pub mod program;
 pub mod progress;
 pub mod publish;

@@ -18,9 +18,9 @@
 //! (one instruction set); what does not train stays as it was, bit for bit.
 
 mod collective;
+pub mod cpu;
 mod definition;
 mod depth;
-mod dropout;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod processes;

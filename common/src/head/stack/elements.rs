@@ -10,7 +10,6 @@
 
 use super::{
     Goal, Seen,
-    layout::LANES,
     loss::{Objective, copy_in, copy_out, exponential},
 };
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
         vector::Simd,
     },
     head::{Loss, LossSum},
+    panel::LANES,
 };
 
 /// The rows of one block under one head.

@@ -2,17 +2,19 @@
 //! a gradient never leaves the first-level cache.
 
 use super::{
-    layout::{Activations, LANES},
-    tile::{self, Factors, each_tile},
+    layout::Activations,
     update::{Lanes, Rule},
 };
-use crate::engine::cpu::{
-    isa::{Isa, Task},
-    vector::Simd,
+use crate::{
+    engine::cpu::{
+        isa::{Isa, Task},
+        vector::Simd,
+    },
+    panel::{
+        LANES, SQUARE,
+        tile::{self, Factors, each_tile},
+    },
 };
-
-/// Floats of the weights of one panel of inputs and one of outputs.
-pub(super) const SQUARE: usize = LANES * LANES;
 
 /// The step of some inputs of one panel of outputs.
 pub(super) struct WeightStep<'a> {

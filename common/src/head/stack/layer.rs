@@ -1,12 +1,16 @@
 //! A layer of the heads of a unit: its product, and the tasks of its step.
 
 use super::{
-    gradient::{SQUARE, WeightStep, step_biases},
-    layout::{Activations, LANES, Parameters},
+    gradient::{WeightStep, step_biases},
+    layout::{Activations, Parameters},
     product::Product,
     update::{ColumnStep, Lanes, Rule},
 };
-use crate::{engine::cpu::isa::Isa, head::Linear};
+use crate::{
+    engine::cpu::isa::Isa,
+    head::Linear,
+    panel::{LANES, SQUARE},
+};
 
 /// Panels of inputs that one task of the update covers: their part of the batch stays
 /// in the second-level cache while all outputs pass.

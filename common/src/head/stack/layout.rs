@@ -10,19 +10,14 @@
 //! Columns are filled up with zeros to whole panels. A block is what one thread works
 //! on at a time; where rows are cut depends on their number alone.
 
-use crate::engine::cpu::scratch::Buffer;
-
-/// Columns of a panel: a cache line of f32.
-pub(super) const LANES: usize = 16;
+use crate::{
+    engine::cpu::scratch::Buffer,
+    panel::{LANES, panels},
+};
 
 /// Rows of a block. A multiple of the tallest common tile (6), and 66 cache lines are
 /// not a power of two apart, which would crowd a few sets of the cache.
 pub(super) const BLOCK_ROWS: usize = 66;
-
-/// Panels that hold `columns` columns.
-pub(super) fn panels(columns: usize) -> usize {
-    columns.div_ceil(LANES)
-}
 
 /// A matrix of activations `[rows, columns]`, block by block.
 #[derive(Default)]

@@ -3,13 +3,14 @@
 //!
 //! Every sum over classes is formed in the same order wherever the columns begin.
 
-use super::{Goal, Seen, layout::LANES};
+use super::{Goal, Seen};
 use crate::{
     engine::cpu::{
         isa::{Isa, Task},
         vector::Simd,
     },
     head::LossSum,
+    panel::LANES,
 };
 
 /// What a batch's loss is computed with.

@@ -1,12 +1,14 @@
 //! `output = input · weights + bias` on one block of rows and one panel of outputs.
 
-use super::{
-    layout::LANES,
-    tile::{self, Factors, each_tile},
-};
-use crate::engine::cpu::{
-    isa::{Isa, Task},
-    vector::Simd,
+use crate::{
+    engine::cpu::{
+        isa::{Isa, Task},
+        vector::Simd,
+    },
+    panel::{
+        LANES,
+        tile::{self, Factors, each_tile},
+    },
 };
 
 /// Panels of inputs whose weights stay in the first-level cache while all rows pass.

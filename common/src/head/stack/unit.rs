@@ -4,9 +4,8 @@
 use super::{
     Goal, Seen, Targets,
     elements::Elements,
-    gradient::SQUARE,
     layer::{Layer, Step},
-    layout::{Activations, BLOCK_ROWS, LANES, Parameters},
+    layout::{Activations, BLOCK_ROWS, Parameters},
     loss::{Objective, Rows},
     product::Product,
     update::{ColumnStep, Family, Rule},
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     engine::cpu::isa::Isa,
     head::{Head, HeadKind, Loss},
+    panel::{LANES, SQUARE},
 };
 
 /// A head's place in its unit.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::LANES;
+use crate::panel::LANES;
 
 /// Decay rates of Adam's two moments, as in PyTorch.
 pub const BETAS: (f32, f32) = (0.9, 0.999);
@@ -32,13 +32,13 @@ pub enum Method {
 
 /// Methods whose steps are computed by one loop; their settings are numbers a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     Adam,
     Sgd,
 }
 
 impl Method {
-    pub(super) fn family(self) -> Family {
+    pub(crate) fn family(self) -> Family {
         match self {
             Self::Sgd { .. } => Family::Sgd,
             Self::Adam | Self::AdamW => Family::Adam,
@@ -55,15 +55,15 @@ pub(crate) fn corrections(step: i32) -> [f32; 2] {
 
 /// What one column's next step is made with.
 #[derive(Clone, Copy)]
-pub(super) struct ColumnStep {
-    pub(super) method: Method,
-    pub(super) learning_rate: f32,
-    pub(super) weight_decay: f32,
+pub(crate) struct ColumnStep {
+    pub(crate) method: Method,
+    pub(crate) learning_rate: f32,
+    pub(crate) weight_decay: f32,
 }
 
 /// The next step's numbers of the columns of a panel.
 #[derive(Clone, Default)]
-pub(super) struct Lanes {
+pub(crate) struct Lanes {
     rate: [f32; LANES],
     /// Share of a value that is added to its gradient.
     penalty: [f32; LANES],
@@ -76,7 +76,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn set(&mut self, lane: usize, step: ColumnStep) {
+    pub(crate) fn set(&mut self, lane: usize, step: ColumnStep) {
         self.rate[lane] = step.learning_rate;
         self.penalty[lane] = step.weight_decay;
         self.shrink[lane] = 1.0;
@@ -110,7 +110,7 @@ impl Lanes {
 
 /// The rule of a step, for all columns alike.
 #[derive(Clone, Copy)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     Adam {
         /// 1/(1 − β₁ᵗ)
         first: f32,
@@ -122,7 +122,7 @@ pub(super) enum Rule {
 
 impl Rule {
     /// Of step `step`, counted from 1.
-    pub(super) fn new(family: Family, step: i32) -> Self {
+    pub(crate) fn new(family: Family, step: i32) -> Self {
         let [first, second] = corrections(step);
         match family {
             Family::Sgd => Self::Sgd,
@@ -134,7 +134,7 @@ impl Rule {
     /// instructions are enabled; multiplications and additions stay apart, so that every
     /// instruction set gives the same bits.
     #[inline(always)]
-    pub(super) fn apply(
+    pub(crate) fn apply(
         self,
         lanes: &Lanes,
         values: &mut [f32],

@@ -1,8 +1,11 @@
 //! The rows of a batch as some heads of a stack see them: normalised their way, and in
 //! training with inputs dropped.
 
-use super::layout::{Activations, BLOCK_ROWS, LANES};
-use crate::head::{Fitted, Normalisation};
+use super::layout::{Activations, BLOCK_ROWS};
+use crate::{
+    head::{Fitted, Normalisation},
+    panel::LANES,
+};
 
 /// Where feature rows come from.
 pub trait FeatureRows: Sync {
@@ -100,7 +103,7 @@ impl Mask {
     }
 
     /// What the gradient of a kept value is multiplied with.
-    pub(super) fn scale(self) -> f32 {
+    pub(crate) fn scale(self) -> f32 {
         self.scale
     }
 }

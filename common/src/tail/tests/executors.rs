@@ -1,4 +1,4 @@
-//! Trainers against the reference: losses, every gradient, running statistics, features and logits.
+//! The CPU's trainer, with every instruction set, against the reference: losses, every gradient, running statistics, features and logits.
 
 use candle_core::DType;
 
@@ -25,9 +25,10 @@ fn assert_agree(problem: &Problem, what: &str) {
     let expected_gradients = gradients(&mut *reference, problem);
     let expected_tensors = reference.tensors().unwrap();
     let (inputs, rows) = (&problem.inputs, problem.rows);
-    for executor in EXECUTORS {
-        let what = format!("{what} {executor:?}");
-        let mut trainer = problem.trainer(executor, Box::new(Alone));
+    for isa in Isa::available() {
+        let what = format!("{what} {isa}");
+        let tail = problem.tail.clone();
+        let mut trainer = CpuTrainer::new(tail, &problem.tensors, isa, Box::new(Alone)).unwrap();
         let seen = trainer.accumulate(&batch).unwrap();
         let ratio = seen.loss.mean() / expected.loss.mean();
         assert!((ratio - 1.0).abs() < 1e-5, "{what}: loss {ratio}");
@@ -35,7 +36,7 @@ fn assert_agree(problem: &Problem, what: &str) {
         let ratio = trainer.gradient_norm().unwrap() / norm;
         assert!((ratio - 1.0).abs() < 1e-5, "{what}: norm {ratio}");
         assert_alike(
-            &gradients(&mut *trainer, problem),
+            &gradients(&mut trainer, problem),
             &expected_gradients,
             &what,
         );

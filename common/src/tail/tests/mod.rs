@@ -9,6 +9,7 @@ mod threads;
 use super::{
     Alone, Batch, Collective, GroupStep, NormMode, Selection, Step, Tail, TailOptions, Tensors,
     Trainer, TrainerError,
+    cpu::CpuTrainer,
     reference::{Compute, ReferenceTrainer},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         Activation, Conv, Network, NetworkBuilder, Norm, Op, Padding, Parameters, Pool, ValueId,
         registry, synthetic::uniform,
     },
-    engine::device::Precision,
+    engine::{cpu::Isa, device::Precision},
     head::{Head, HeadKind, stack::Method},
 };
 
@@ -28,10 +29,11 @@ const PLAIN: Method = Method::Sgd {
 /// What runs a tail.
 #[derive(Clone, Copy, Debug)]
 enum Executor {
+    Cpu,
     Reference,
 }
 
-const EXECUTORS: [Executor; 1] = [Executor::Reference];
+const EXECUTORS: [Executor; 2] = [Executor::Cpu, Executor::Reference];
 
 /// A tail with tensors and rows to train it on.
 #[derive(Clone)]
@@ -74,6 +76,15 @@ impl Problem {
         collective: Box<dyn Collective>,
     ) -> Result<Box<dyn Trainer>, TrainerError> {
         match executor {
+            Executor::Cpu => {
+                let (tail, isa) = (self.tail.clone(), Isa::available()[0]);
+                Ok(Box::new(CpuTrainer::new(
+                    tail,
+                    &self.tensors,
+                    isa,
+                    collective,
+                )?))
+            }
             Executor::Reference => Ok(Box::new(self.try_reference(collective)?)),
         }
     }

@@ -4,11 +4,11 @@
 //! tile, block or thread it falls to. That is what makes the numbers of a head
 //! independent of its neighbours.
 
-use super::layout::LANES;
+use super::LANES;
 use crate::engine::cpu::vector::Simd;
 
 /// Sums of a tile: `R` rows of `V` vectors.
-type Sums<S, const R: usize, const V: usize> = [[<S as Simd>::Vector; V]; R];
+pub(crate) type Sums<S, const R: usize, const V: usize> = [[<S as Simd>::Vector; V]; R];
 
 /// Walks over `$rows` rows in the tallest tiles that leave all sums in registers, and
 /// smaller ones for the rest: `$tile!(row, height)`.
@@ -39,18 +39,43 @@ macro_rules! each_tile {
         tiles!(1);
     }};
 }
-pub(super) use each_tile;
+pub(crate) use each_tile;
+
+/// Sums before the first term.
+#[inline(always)]
+pub(crate) fn zero<S: Simd, const R: usize, const V: usize>(simd: S) -> Sums<S, R, V> {
+    [[simd.splat(0.0); V]; R]
+}
+
+/// Adds the sums that `from`, `[R][LANES]`, holds.
+///
+/// # Safety
+/// `from` is valid for reading `R · LANES` floats, and `V · S::LANES` is `LANES`.
+#[inline(always)]
+pub(crate) unsafe fn add<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    sums: &mut Sums<S, R, V>,
+    from: *const f32,
+) {
+    for (row, sums) in sums.iter_mut().enumerate() {
+        for (vector, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let value = unsafe { simd.load_raw(from.add(row * LANES + vector * S::LANES)) };
+            *sum = simd.add(value, *sum);
+        }
+    }
+}
 
 /// Loads the sums that `from`, `[R][LANES]`, holds.
 ///
 /// # Safety
 /// `from` is valid for reading `R · LANES` floats, and `V · S::LANES` is `LANES`.
 #[inline(always)]
-pub(super) unsafe fn load<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn load<S: Simd, const R: usize, const V: usize>(
     simd: S,
     from: *const f32,
 ) -> Sums<S, R, V> {
-    let mut sums = [[simd.splat(0.0); V]; R];
+    let mut sums = zero::<S, R, V>(simd);
     for (row, sums) in sums.iter_mut().enumerate() {
         for (vector, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
@@ -65,7 +90,7 @@ pub(super) unsafe fn load<S: Simd, const R: usize, const V: usize>(
 /// # Safety
 /// `to` is valid for writing `R · LANES` floats, and `V · S::LANES` is `LANES`.
 #[inline(always)]
-pub(super) unsafe fn store<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn store<S: Simd, const R: usize, const V: usize>(
     simd: S,
     sums: &Sums<S, R, V>,
     to: *mut f32,
@@ -80,10 +105,10 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const V: usize>(
 
 /// Factors of a tile's rows: that of row r and term t is at `start + r · row + t · term`.
 #[derive(Clone, Copy)]
-pub(super) struct Factors {
-    pub(super) start: *const f32,
-    pub(super) row: usize,
-    pub(super) term: usize,
+pub(crate) struct Factors {
+    pub(crate) start: *const f32,
+    pub(crate) row: usize,
+    pub(crate) term: usize,
 }
 
 /// Adds `terms` terms: `sums[r] += factors[r][t] · columns[t]`, where `columns` is
@@ -92,7 +117,7 @@ pub(super) struct Factors {
 /// # Safety
 /// All factors and columns are valid for reading, and `V · S::LANES` is `LANES`.
 #[inline(always)]
-pub(super) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn accumulate<S: Simd, const R: usize, const V: usize>(
     simd: S,
     sums: &mut Sums<S, R, V>,
     (factors, columns): (Factors, *const f32),
