@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use common::{
     embed::WeightSource,
     engine::device::{DeviceChoice, Precision},
+    tail::NormMode,
 };
 
 use super::{
