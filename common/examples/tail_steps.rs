@@ -172,10 +172,11 @@ fn trainer(
     };
     let parameters = tail.parameters().into_iter();
     let tensors: Result<Tensors, _> = parameters.map(|parameter| read(parameter.name)).collect();
+    let processes = Box::new(processes);
     match options.executor {
         Executor::Cpu => {
             let isa = Isa::from_environment()?;
-            let trainer = CpuTrainer::new(tail.clone(), &tensors?, isa, Box::new(processes))?;
+            let trainer = CpuTrainer::new(tail.clone(), &tensors?, isa, processes)?;
             Ok(Box::new(trainer))
         }
         Executor::Reference => {
@@ -183,7 +184,6 @@ fn trainer(
                 device: options.device.open()?,
                 precision: options.precision,
             };
-            let processes = Box::new(processes);
             let trainer = ReferenceTrainer::new(tail.clone(), &tensors?, compute, processes)?;
             Ok(Box::new(trainer))
         }

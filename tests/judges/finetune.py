@@ -24,6 +24,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
+from torchvision.transforms import CenterCrop
 
 import binaries
 import networks
@@ -33,6 +34,8 @@ from verdicts import Verdicts, work_folder
 CLASSES = 10
 STEPS = 20
 BATCH = 16
+# Of a picture; activations at the cut are 9x9, and 5x5 behind it.
+SIDE = 144
 # Of each class.
 PICTURES = 8
 HIDDEN = 64
@@ -40,7 +43,7 @@ SMOOTHING = 0.1
 MIXED = 0.2
 WEIGHT_DECAY = 0.01
 MOMENTUM = 0.9
-RATES = {"adamw": 1e-4, "sgd": 1e-2}
+RATES = {"adamw": 3e-5, "sgd": 2e-3}
 LARGEST_LOSS_ERROR = 1e-4
 LARGEST_WEIGHT_ERROR = 1e-3
 
@@ -98,7 +101,8 @@ def behind_cut(subject: Subject, model: nn.Module, x: torch.Tensor) -> torch.Ten
 
 def rows(subject: Subject, model: nn.Module, pictures: list[Image.Image]) -> dict[str, torch.Tensor]:
     """Activations at the cut and soft targets, shuffled; picture number n is of class n // PICTURES."""
-    inputs = torch.stack([networks.preprocess(subject.name, picture) for picture in pictures])
+    crop = CenterCrop(SIDE)
+    inputs = torch.stack([crop(networks.preprocess(subject.name, picture)) for picture in pictures])
     with torch.no_grad():
         found = torch.cat([dict(networks.stages(subject.name, model, part))[subject.layer] for part in inputs.split(BATCH)])
     labels = functional.one_hot(torch.arange(len(pictures)) // PICTURES, CLASSES).float()
@@ -157,6 +161,7 @@ def ours(
         "optimizer": optimizer,
         "lr": RATES[optimizer],
         "weight-decay": WEIGHT_DECAY,
+        "side": SIDE,
         "batch": BATCH,
         "steps": STEPS,
         "executor": executor,
@@ -183,7 +188,7 @@ def run(arguments, work: Path) -> int:
     programs = binaries.Binaries(arguments.bin_dir)
     source = subsets.take(work / "source", PICTURES, 0, 0)
     pictures = [Image.open(path).convert("RGB") for path in sorted(source.glob("train/*/*.png"))]
-    for subject in SUBJECTS:
+    for subject in (subject for subject in SUBJECTS if subject.name in arguments.backbones):
         torch.manual_seed(networks.SEED)
         model = build(subject, pictures)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -206,6 +211,8 @@ def main() -> int:
     parser = binaries.parser(__doc__)
     executors = ("cpu", "reference")
     parser.add_argument("--executors", nargs="+", choices=executors, default=executors, help="default: both")
+    names = [subject.name for subject in SUBJECTS]
+    parser.add_argument("--backbones", nargs="+", choices=names, default=names, help="default: both")
     arguments = parser.parse_args()
     with work_folder(arguments.work) as work:
         return run(arguments, work)

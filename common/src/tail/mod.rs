@@ -21,7 +21,6 @@ mod collective;
 pub mod cpu;
 mod definition;
 mod depth;
-mod dropout;
 mod file;
 #[cfg(feature = "mpi")]
 mod mpi;

@@ -77,7 +77,8 @@ pub(crate) struct HeadArgs {
     /// Hidden units of a new mlp head
     #[arg(long, default_value_t = DEFAULT_HIDDEN, value_name = "N")]
     pub(crate) hidden: usize,
-    /// First epochs in which the head alone trains [default: 1 with a new head, 0 with --init]
+    /// First epochs in which the head alone trains [default: 1 with a new head, 0 with --init
+    /// or --bn train]
     #[arg(long, value_name = "N")]
     pub(crate) freeze_epochs: Option<u32>,
 }

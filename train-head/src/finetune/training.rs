@@ -53,7 +53,7 @@ pub(crate) fn train(
 }
 
 impl Keeping<'_> {
-    /// Writes a checkpoint, in the first of the processes that train together.
+    /// Writes a checkpoint, if this is the first of the processes that train together.
     pub(crate) fn save(&self, session: &Session) -> Result<(), Failure> {
         match session.job.collective.rank() {
             0 => checkpoint::save(session, self.origin, self.run),

@@ -178,10 +178,11 @@ pub(crate) fn fine_rate(optimizer: Method) -> f64 {
 }
 
 /// First epochs of the head alone, of `epochs`, unless told otherwise.
-pub(super) fn freeze_epochs(init: Option<&PathBuf>, epochs: u32) -> u32 {
-    match init {
-        Some(_) => 0,
-        None => DEFAULT_FREEZE_EPOCHS.min(epochs.saturating_sub(1)),
+pub(super) fn freeze_epochs(init: Option<&PathBuf>, bn: NormMode, epochs: u32) -> u32 {
+    match (init, bn) {
+        // Under the batch's statistics a head would see other features than it has learned on.
+        (Some(_), _) | (None, NormMode::Train) => 0,
+        (None, NormMode::Frozen) => DEFAULT_FREEZE_EPOCHS.min(epochs.saturating_sub(1)),
     }
 }
 
@@ -194,7 +195,11 @@ fn fine_settings(args: &FinetuneArgs) -> Result<FineSettings, Failure> {
     };
     let optimizer = settings::method(solver, step.momentum, step.nesterov)?;
     let learning_rate = step.learning_rate.unwrap_or_else(|| fine_rate(optimizer));
-    let frozen = freeze_epochs(args.head.init.as_ref(), step.epochs);
+    let bn = match step.bn {
+        NormArg::Frozen => NormMode::Frozen,
+        NormArg::Train => NormMode::Train,
+    };
+    let frozen = freeze_epochs(args.head.init.as_ref(), bn, step.epochs);
     Ok(FineSettings {
         unfreeze: args.unfreeze.clone(),
         head: match args.head.head {
@@ -222,10 +227,7 @@ fn fine_settings(args: &FinetuneArgs) -> Result<FineSettings, Failure> {
         schedule: step.schedule,
         warmup_epochs: step.warmup_epochs,
         clip_norm: step.clip_norm,
-        bn: match step.bn {
-            NormArg::Frozen => NormMode::Frozen,
-            NormArg::Train => NormMode::Train,
-        },
+        bn,
         label_smoothing: single("--label-smoothing", regularisation.label_smoothing)?,
         mixup: regularisation.mixup,
         dropout: single("--dropout", regularisation.dropout)?,

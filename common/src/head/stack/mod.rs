@@ -41,7 +41,6 @@ use rayon::prelude::*;
 pub use batch::{Batch, Targets};
 pub(crate) use update::corrections;
 pub use update::{BETAS, EPSILON, Method};
-pub(crate) use view::{Dropping, Mask};
 pub use view::{FeatureRows, InMemory};
 
 use self::{
@@ -49,7 +48,7 @@ use self::{
     loss::Objective,
     unit::{Key, Pass, Slot, Unit},
     update::ColumnStep,
-    view::{Filling, Sight, View},
+    view::{Dropping, Filling, Sight, View},
 };
 use super::{Fitted, Head, HeadKind, Loss, LossSum, Normalisation};
 use crate::{engine::cpu::Isa, random};

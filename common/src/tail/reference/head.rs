@@ -9,8 +9,11 @@ use candle_core::{D, Result, Tensor};
 use super::{network::activate, store::Store};
 use crate::{
     backbone::Activation,
-    head::{LossSum, stack::Seen},
-    tail::{Batch, Tail, dropout},
+    head::{
+        LossSum,
+        stack::{Seen, view::Dropping},
+    },
+    tail::{Batch, Tail},
 };
 
 /// Logits `[rows, classes]` of `features` `[rows, D]` in evaluation mode.
@@ -26,13 +29,17 @@ pub(super) fn logits_with_dropout(
     batch: &Batch<'_>,
 ) -> Result<Tensor> {
     let probability = tail.options().dropout;
+    let dropping = Dropping::On {
+        key: batch.dropout_key,
+    };
     run(tail, store, features, |value, layer| {
-        let Some(mask) = dropout::mask(batch, probability, layer) else {
+        let Some(mask) = dropping.mask(probability, layer as u64) else {
             return Ok(value);
         };
         let (rows, width) = value.dims2()?;
         let mut factors = vec![1.0; rows * width];
-        mask.apply(&mut factors, dropout::place(batch, 0, width));
+        // Choices depend on a row's position in the whole step; they repeat after 2³² inputs.
+        mask.apply(&mut factors, (batch.first_row * width) as u32);
         let factors = Tensor::from_vec(factors, (rows, width), value.device())?;
         value * factors
     })

@@ -74,6 +74,12 @@ impl ReferenceTrainer {
         })
     }
 
+    /// The same with convolutions in `dtype`, which [`Precision`] refuses on a CPU for its slowness.
+    #[cfg(test)]
+    pub(super) fn with_dtype(self, dtype: DType) -> Self {
+        Self { dtype, ..self }
+    }
+
     fn pass(&self) -> Pass<'_> {
         Pass {
             tail: &self.tail,

@@ -12,18 +12,10 @@ const TOLERANCE: f64 = 5e-2;
 const ROUNDING: f64 = 5e-5;
 
 /// The loss, and the gradients of the trained tensors.
-fn loss_and_gradients(problem: &Problem) -> (f64, Tensors) {
-    let mut trainer = problem.reference(Box::new(Alone));
+fn loss_and_gradients(executor: Executor, problem: &Problem) -> (f64, Tensors) {
+    let mut trainer = problem.trainer(executor, Box::new(Alone));
     let seen = trainer.accumulate(&problem.batch(0, problem.rows)).unwrap();
-    trainer
-        .step(&step(PLAIN, 1, &problem.groups(1.0, 0.0)))
-        .unwrap();
-    let mut gradients = problem.tensors.clone();
-    for (gradient, after) in gradients.iter_mut().zip(&trainer.tensors().unwrap()) {
-        let pairs = gradient.values.iter_mut().zip(&after.values);
-        pairs.for_each(|(before, after)| *before -= after);
-    }
-    (seen.loss.mean(), gradients)
+    (seen.loss.mean(), gradients(&mut *trainer, problem))
 }
 
 fn norm(values: &[f32]) -> f64 {
@@ -32,21 +24,21 @@ fn norm(values: &[f32]) -> f64 {
 }
 
 /// Slope of the loss when the tensor `name` moves along `direction`, a vector of length 1.
-fn slope(problem: &Problem, name: &str, direction: &[f64]) -> f64 {
+fn slope(executor: Executor, problem: &Problem, name: &str, direction: &[f64]) -> f64 {
     let loss_at = |shift: f64| {
         let mut moved = problem.clone();
         let values = &mut moved.tensors.get_mut(name).unwrap().values;
         for (value, direction) in values.iter_mut().zip(direction) {
             *value = (f64::from(*value) + shift * direction) as f32;
         }
-        loss_and_gradients(&moved).0
+        loss_and_gradients(executor, &moved).0
     };
     (loss_at(STEP) - loss_at(-STEP)) / (2.0 * STEP)
 }
 
 /// Compares along the gradient, and along another direction.
-fn assert_slopes(problem: &Problem, what: &str) {
-    let (_, gradients) = loss_and_gradients(problem);
+fn assert_slopes(executor: Executor, problem: &Problem, what: &str) {
+    let (_, gradients) = loss_and_gradients(executor, problem);
     for name in problem.tail.trained() {
         let gradient = &gradients.get(&name).unwrap().values;
         let length = norm(gradient);
@@ -57,7 +49,7 @@ fn assert_slopes(problem: &Problem, what: &str) {
         for direction in [steepest, signs.take(gradient.len()).collect()] {
             let pairs = gradient.iter().zip(&direction);
             let expected: f64 = pairs.map(|(g, d)| f64::from(*g) * d).sum();
-            let found = slope(problem, &name, &direction);
+            let found = slope(executor, problem, &name, &direction);
             assert!(
                 (found - expected).abs() < TOLERANCE * length + ROUNDING,
                 "{what} {name}: slope {found}, gradient {expected} of {length}"
@@ -73,7 +65,10 @@ fn gradients_of_every_operation_are_slopes_of_the_loss() {
             for input in [[23, 29], [32, 21]] {
                 let options = options(input, norm, HeadKind::Linear);
                 let problem = Problem::new(every_operation(padding), None, &["all"], options);
-                assert_slopes(&problem, &format!("{norm:?} {input:?} {:?}", padding(3)));
+                for executor in EXECUTORS {
+                    let what = format!("{executor:?} {norm:?} {input:?} {:?}", padding(3));
+                    assert_slopes(executor, &problem, &what);
+                }
             }
         }
     }
@@ -86,5 +81,7 @@ fn gradients_go_through_an_mlp_with_dropout() {
         ..options([23, 29], NormMode::Train, HeadKind::Mlp { hidden: 7 })
     };
     let problem = Problem::new(every_operation(same), Some("pool"), &["block"], options);
-    assert_slopes(&problem, "mlp");
+    for executor in EXECUTORS {
+        assert_slopes(executor, &problem, &format!("{executor:?} mlp"));
+    }
 }

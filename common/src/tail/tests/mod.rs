@@ -1,13 +1,15 @@
 //! Trainers of tails: gradients against slopes of the loss, several processes against one.
 
 mod differences;
+mod executors;
 mod learning;
 mod processes;
 mod threads;
 
 use super::{
     Alone, Batch, Collective, GroupStep, NormMode, Selection, Step, Tail, TailOptions, Tensors,
-    Trainer,
+    Trainer, TrainerError,
+    cpu::CpuTrainer,
     reference::{Compute, ReferenceTrainer},
 };
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
         Activation, Conv, Network, NetworkBuilder, Norm, Op, Padding, Parameters, Pool, ValueId,
         registry, synthetic::uniform,
     },
-    engine::device::Precision,
+    engine::{cpu::Isa, device::Precision},
     head::{Head, HeadKind, stack::Method},
 };
 
@@ -23,6 +25,15 @@ const PLAIN: Method = Method::Sgd {
     momentum: 0.0,
     nesterov: false,
 };
+
+/// What runs a tail.
+#[derive(Clone, Copy, Debug)]
+enum Executor {
+    Cpu,
+    Reference,
+}
+
+const EXECUTORS: [Executor; 2] = [Executor::Cpu, Executor::Reference];
 
 /// A tail with tensors and rows to train it on.
 #[derive(Clone)]
@@ -55,12 +66,38 @@ impl Problem {
         }
     }
 
-    fn reference(&self, collective: Box<dyn Collective>) -> ReferenceTrainer {
+    fn trainer(&self, executor: Executor, collective: Box<dyn Collective>) -> Box<dyn Trainer> {
+        self.try_trainer(executor, collective).unwrap()
+    }
+
+    fn try_trainer(
+        &self,
+        executor: Executor,
+        collective: Box<dyn Collective>,
+    ) -> Result<Box<dyn Trainer>, TrainerError> {
+        match executor {
+            Executor::Cpu => {
+                let (tail, isa) = (self.tail.clone(), Isa::available()[0]);
+                Ok(Box::new(CpuTrainer::new(
+                    tail,
+                    &self.tensors,
+                    isa,
+                    collective,
+                )?))
+            }
+            Executor::Reference => Ok(Box::new(self.try_reference(collective)?)),
+        }
+    }
+
+    fn try_reference(
+        &self,
+        collective: Box<dyn Collective>,
+    ) -> Result<ReferenceTrainer, TrainerError> {
         let compute = Compute {
             device: candle_core::Device::Cpu,
             precision: Precision::F32,
         };
-        ReferenceTrainer::new(self.tail.clone(), &self.tensors, compute, collective).unwrap()
+        ReferenceTrainer::new(self.tail.clone(), &self.tensors, compute, collective)
     }
 
     /// The rows from `first` to before `end`, as a part of a step on all rows.
@@ -93,6 +130,15 @@ fn step(method: Method, number: i32, groups: &[GroupStep]) -> Step<'_> {
         scale: 1.0,
         groups,
     }
+}
+
+/// The gradients that `trainer` holds, as the velocities of a step that moves nothing.
+fn gradients(trainer: &mut dyn Trainer, problem: &Problem) -> Tensors {
+    trainer
+        .step(&step(PLAIN, 1, &problem.groups(0.0, 0.0)))
+        .unwrap();
+    let [velocities, _] = trainer.state().unwrap().moments;
+    velocities
 }
 
 /// Rows of weights that add up to 1, no two of them alike.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use common::{
     embed::WeightSource,
     engine::device::{DeviceChoice, Precision},
+    tail::NormMode,
 };
 
 use super::{
@@ -61,7 +62,7 @@ pub(super) fn plan(args: &SweepArgs) -> Result<TailTrials, Failure> {
 fn base(tuning: &TuningArgs, args: &SweepTrainingArgs) -> Result<FineSettings, Failure> {
     let epochs = args.epochs.unwrap_or(DEFAULT_FINE_EPOCHS);
     let patience = args.patience.unwrap_or(DEFAULT_FINE_PATIENCE);
-    let frozen = freeze_epochs(tuning.init.as_ref(), epochs);
+    let frozen = freeze_epochs(tuning.init.as_ref(), NormMode::Frozen, epochs);
     let settings = FineSettings {
         warm_head: tuning.init.is_some(),
         freeze_epochs: tuning.freeze_epochs.unwrap_or(frozen),
