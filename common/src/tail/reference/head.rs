@@ -13,6 +13,7 @@ use crate::{
         LossSum,
         stack::{Seen, view::Dropping},
     },
+    panel::LANES,
     tail::{Batch, Tail},
 };
 
@@ -38,8 +39,12 @@ pub(super) fn logits_with_dropout(
         };
         let (rows, width) = value.dims2()?;
         let mut factors = vec![1.0; rows * width];
-        // Choices depend on a row's position in the whole step; they repeat after 2³² inputs.
-        mask.apply(&mut factors, (batch.first_row * width) as u32);
+        // Choices depend on a row's position in the whole step, and count its inputs as the CPU's
+        // panels have them; they repeat after 2³².
+        let counted = width.next_multiple_of(LANES);
+        for (row, factors) in (batch.first_row..).zip(factors.chunks_exact_mut(width)) {
+            mask.apply(factors, (row * counted) as u32);
+        }
         let factors = Tensor::from_vec(factors, (rows, width), value.device())?;
         value * factors
     })

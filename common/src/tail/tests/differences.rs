@@ -18,11 +18,6 @@ fn loss_and_gradients(executor: Executor, problem: &Problem) -> (f64, Tensors) {
     (seen.loss.mean(), gradients(&mut *trainer, problem))
 }
 
-fn norm(values: &[f32]) -> f64 {
-    let squares = values.iter().map(|value| f64::from(*value).powi(2));
-    squares.sum::<f64>().sqrt()
-}
-
 /// Slope of the loss when the tensor `name` moves along `direction`, a vector of length 1.
 fn slope(executor: Executor, problem: &Problem, name: &str, direction: &[f64]) -> f64 {
     let loss_at = |shift: f64| {
@@ -41,7 +36,7 @@ fn assert_slopes(executor: Executor, problem: &Problem, what: &str) {
     let (_, gradients) = loss_and_gradients(executor, problem);
     for name in problem.tail.trained() {
         let gradient = &gradients.get(&name).unwrap().values;
-        let length = norm(gradient);
+        let length = length(gradient);
         assert!(length > 1e-4, "{what} {name}: gradient of {length}");
         let steepest: Vec<f64> = gradient.iter().map(|g| f64::from(*g) / length).collect();
         let scale = 1.0 / (gradient.len() as f64).sqrt();

@@ -153,9 +153,8 @@ fn tensors_of_other_shapes_are_refused() {
         wrong.tensors.get_mut("classifier.1.bias").unwrap().shape = vec![4];
         let made = wrong.try_trainer(executor, Box::new(Alone));
         let error = made.err().unwrap().to_string();
-        assert_eq!(
-            error,
-            "tensor `classifier.1.bias`: has shape [4], expected [3]"
-        );
+        for word in ["`classifier.1.bias`", "[4]", "[3]"] {
+            assert!(error.contains(word), "{error}");
+        }
     });
 }

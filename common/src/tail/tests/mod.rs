@@ -221,3 +221,9 @@ fn difference(found: &[f32], expected: &[f32]) -> f64 {
     let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
     f64::from(differences.fold(0.0, f32::max)) / f64::from(largest).max(1e-12)
 }
+
+/// The Euclidean norm.
+fn length(values: &[f32]) -> f64 {
+    let squares = values.iter().map(|value| f64::from(*value).powi(2));
+    squares.sum::<f64>().sqrt()
+}
