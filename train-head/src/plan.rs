@@ -33,7 +33,7 @@ pub(crate) use convex::{ConvexSolver, LBFGS, RIDGE, recorded_settings};
 pub(crate) use finetune::{
     DEFAULT_CHECKPOINT_SECONDS, DEFAULT_FINE_BATCH_SIZE, DEFAULT_FINE_EPOCHS,
     DEFAULT_FINE_PATIENCE, DEFAULT_FINE_WARMUP, DEFAULT_HEAD_RATE_FACTOR, FineSettings,
-    FinetunePlan, fine_rate, recorded_fine_settings,
+    FinetunePlan, fine_rate, freeze_epochs, recorded_fine_settings,
 };
 pub(crate) use memory::parse_size;
 pub(crate) use probe::ProbePlan;

@@ -70,7 +70,8 @@ pub(crate) struct TuningArgs {
     /// Begin with the head of this run, as in `finetune` [default: new ones]
     #[arg(long, value_name = "RUN", requires = "unfreeze")]
     pub(crate) init: Option<PathBuf>,
-    /// First epochs in which the head alone trains [default: 1 with new heads, 0 with --init]
+    /// First epochs in which the head alone trains [default: 1 with new heads, 0 with --init
+    /// or where bn is train]
     #[arg(long, value_name = "N", requires = "unfreeze")]
     pub(crate) freeze_epochs: Option<u32>,
     /// Weights that the cache was made with, as in `finetune` [default: the embedded ones]

@@ -178,7 +178,7 @@ pub(crate) fn fine_rate(optimizer: Method) -> f64 {
 }
 
 /// First epochs of the head alone, of `epochs`, unless told otherwise.
-pub(super) fn freeze_epochs(init: Option<&PathBuf>, bn: NormMode, epochs: u32) -> u32 {
+pub(crate) fn freeze_epochs(init: Option<&PathBuf>, bn: NormMode, epochs: u32) -> u32 {
     match (init, bn) {
         // Under the batch's statistics a head would see other features than it has learned on.
         (Some(_), _) | (None, NormMode::Train) => 0,

@@ -40,7 +40,9 @@ pub(crate) struct TailTrials {
     pub(crate) device: DeviceChoice,
     /// Arithmetic of convolutions.
     pub(crate) precision: Precision,
-    /// What the space and the degrees do not say.
+    /// First epochs of the head alone; `None`: as `finetune` has them.
+    pub(crate) freeze_epochs: Option<u32>,
+    /// What the space and the degrees do not say, with the most epochs of the head alone that a trial has.
     pub(crate) base: FineSettings,
 }
 
@@ -55,6 +57,7 @@ pub(super) fn plan(args: &SweepArgs) -> Result<TailTrials, Failure> {
         init: tuning.init.clone(),
         device: tuning.device,
         precision: tuning.precision,
+        freeze_epochs: tuning.freeze_epochs,
         base: base(tuning, &args.training)?,
     })
 }

@@ -10,7 +10,7 @@ use super::super::{
     space::{Point, Space},
 };
 use crate::plan::{
-    DEFAULT_HEAD_RATE_FACTOR, DEFAULT_MOMENTUM, FineSettings, TailTrials, fine_rate,
+    DEFAULT_HEAD_RATE_FACTOR, DEFAULT_MOMENTUM, FineSettings, TailTrials, fine_rate, freeze_epochs,
     optimizer_defaults,
 };
 
@@ -38,6 +38,11 @@ pub(super) fn settings((space, point): (&Space, &Point), own: &TailTrials) -> Fi
     };
     let learning_rate = number(Name::LearningRate).unwrap_or_else(|| fine_rate(optimizer));
     let head_rate = number(Name::HeadLearningRate);
+    let bn = match word(Name::Bn) {
+        Some("train") => NormMode::Train,
+        _ => NormMode::Frozen,
+    };
+    let frozen = freeze_epochs(own.init.as_ref(), bn, base.epochs);
     FineSettings {
         unfreeze: own.degrees[space.choice(point, Name::Unfreeze)].clone(),
         head: match number(Name::Hidden) {
@@ -46,6 +51,7 @@ pub(super) fn settings((space, point): (&Space, &Point), own: &TailTrials) -> Fi
             },
             _ => HeadKind::Linear,
         },
+        freeze_epochs: own.freeze_epochs.unwrap_or(frozen),
         batch_size: number(Name::BatchSize).map_or(base.batch_size, |rows| rows as usize),
         optimizer,
         learning_rate,
@@ -55,10 +61,7 @@ pub(super) fn settings((space, point): (&Space, &Point), own: &TailTrials) -> Fi
         label_smoothing: single(Name::LabelSmoothing).unwrap_or(base.label_smoothing),
         mixup: number(Name::Mixup).unwrap_or(base.mixup),
         dropout: single(Name::Dropout).unwrap_or(base.dropout),
-        bn: match word(Name::Bn) {
-            Some("train") => NormMode::Train,
-            _ => NormMode::Frozen,
-        },
+        bn,
         ema: single(Name::Ema).filter(|decay| *decay > 0.0),
         clip_norm: number(Name::ClipNorm).filter(|norm| *norm > 0.0),
         ..base.clone()

@@ -139,7 +139,10 @@ impl Subject for Tails<'_> {
     }
 
     fn record(&self) -> Result<(Vec<SourceRecord>, Value), Failure> {
-        let mut settings = json!({"base": self.own.base});
+        let mut settings = json!({
+            "base": self.own.base,
+            "freeze_epochs": self.own.freeze_epochs,
+        });
         if let Some(head) = &self.ground.first_head {
             settings["init"] = json!(head_digest(head));
         }

@@ -53,7 +53,9 @@ pub(super) struct Reach {
     is_over: bool,
 }
 
-struct Running {
+struct Running<'a> {
+    tails: &'a Tails<'a>,
+    company: &'a Company,
     /// `[trial][replicate]`; `None`: before the first epoch.
     reaches: Vec<Vec<Option<Reach>>>,
     halved: Vec<bool>,
@@ -65,47 +67,21 @@ pub(super) fn run(
     company: &Company,
     (listener, stop): Watch,
 ) -> Result<Round<Made>, Failure> {
-    let (count, replicates) = (company.points.len(), tails.replicates.len());
+    let count = company.points.len();
     let mut running = Running {
-        reaches: vec![vec![None; replicates]; count],
+        tails,
+        company,
+        reaches: vec![vec![None; tails.replicates.len()]; count],
         halved: vec![false; count],
     };
     let (objective, survivors) = (tails.plan.objective, tails.plan.survivors);
     let mut before = 0;
     for (until, rung) in legs(&tails.own.base, survivors) {
-        let left = running.left();
-        if left.is_empty() {
+        if running.left().is_empty() {
             break;
         }
-        for (done, &trial) in left.iter().enumerate() {
-            for replicate in 0..replicates {
-                if running.reaches[trial][replicate].is_some_and(|reach| reach.is_over) {
-                    continue;
-                }
-                let place = Place {
-                    first: company.first,
-                    count,
-                    trial,
-                    replicate,
-                };
-                let whole = (left.len() * replicates) as f64;
-                let parts_done = (done * replicates + replicate) as f64;
-                let mut each = |epoch: u32| {
-                    let leg = f64::from(until - before);
-                    let part = f64::from(epoch.saturating_sub(before)) / leg;
-                    listener.advance(f64::from(before) + leg * (parts_done + part) / whole);
-                };
-                let point = &company.points[trial];
-                let reach = reach(tails, (point, place), (until, stop), &mut each)?;
-                if let Ending::Signal(exit) = reach.ending {
-                    return Ok(interrupted(exit));
-                }
-                running.reaches[trial][replicate] = Some(reach);
-            }
-            let figures = &running.figures()[trial..=trial];
-            if let Some((_, figures)) = ahead(figures, objective) {
-                listener.reached(trial, until, &figures);
-            }
+        if let Some(exit) = running.train((before, until), (listener, stop))? {
+            return Ok(interrupted(exit));
         }
         if let Some(rung) = rung {
             running.halve(kept(count, survivors, rung), objective);
@@ -115,7 +91,7 @@ pub(super) fn run(
         listener.epoch(until, running.left().len(), best);
         before = until;
     }
-    Ok(running.finish(company))
+    Ok(running.finish())
 }
 
 /// The epochs that trials are trained to together, and the rung that each is. They are counted behind those of
@@ -206,7 +182,50 @@ impl Reach {
     }
 }
 
-impl Running {
+impl Running<'_> {
+    /// Takes all trials that go on from one epoch to another. The exit code of a signal, if one came.
+    fn train(
+        &mut self,
+        (before, until): (u32, u32),
+        (listener, stop): Watch,
+    ) -> Result<Option<Exit>, Failure> {
+        let (left, replicates) = (self.left(), self.tails.replicates.len());
+        let leg = f64::from(until - before);
+        for (done, &trial) in left.iter().enumerate() {
+            for replicate in 0..replicates {
+                if self.reaches[trial][replicate].is_some_and(|reach| reach.is_over) {
+                    continue;
+                }
+                let parts_done = (done * replicates + replicate) as f64;
+                let parts = (left.len() * replicates) as f64;
+                let mut each = |epoch: u32| {
+                    let part = f64::from(epoch.saturating_sub(before)) / leg;
+                    listener.advance(f64::from(before) + leg * (parts_done + part) / parts);
+                };
+                let one = (&self.company.points[trial], self.place(trial, replicate));
+                let reach = reach(self.tails, one, (until, stop), &mut each)?;
+                if let Ending::Signal(exit) = reach.ending {
+                    return Ok(Some(exit));
+                }
+                self.reaches[trial][replicate] = Some(reach);
+            }
+            let figures = &self.figures()[trial..=trial];
+            if let Some((_, figures)) = ahead(figures, self.tails.plan.objective) {
+                listener.reached(trial, until, &figures);
+            }
+        }
+        Ok(None)
+    }
+
+    fn place(&self, trial: usize, replicate: usize) -> Place {
+        Place {
+            first: self.company.first,
+            count: self.company.points.len(),
+            trial,
+            replicate,
+        }
+    }
+
     /// `[trial][replicate]`.
     fn figures(&self) -> Vec<Vec<Option<Figures>>> {
         let figures = |reach: &Option<Reach>| reach.and_then(|reach| reach.ended.figures);
@@ -237,20 +256,14 @@ impl Running {
         }
     }
 
-    fn finish(self, company: &Company) -> Round<Made> {
-        let count = company.points.len();
+    fn finish(self) -> Round<Made> {
         let (mut trials, mut made) = (Vec::new(), Vec::new());
-        for trial in 0..count {
+        for trial in 0..self.reaches.len() {
             let reaches: Vec<Reach> = self.reaches[trial].iter().flatten().copied().collect();
             let ends: Vec<Ended> = reaches.iter().map(|reach| reach.ended).collect();
             let status = Status::of(self.has_diverged(trial), self.halved[trial]);
-            trials.push(Finished::new(company, trial, status, &ends));
-            let place = Place {
-                first: company.first,
-                count,
-                trial,
-                replicate: 0,
-            };
+            trials.push(Finished::new(self.company, trial, status, &ends));
+            let place = self.place(trial, 0);
             let ending = match status {
                 Status::Halved => Ending::Halved,
                 _ => reaches[0].ending,
