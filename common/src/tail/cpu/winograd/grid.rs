@@ -71,7 +71,7 @@ fn cut(outputs: usize) -> Vec<(usize, Vec<usize>)> {
     if whole > 0 {
         sizes.push((OUTPUTS, starts));
     }
-    if outputs % OUTPUTS > 0 {
+    if !outputs.is_multiple_of(OUTPUTS) {
         sizes.push((outputs % OUTPUTS, vec![whole * OUTPUTS]));
     }
     sizes

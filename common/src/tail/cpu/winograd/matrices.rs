@@ -11,11 +11,6 @@
 //!   Aᵀ  row k: aᵏ in column a                                                   column ∞: 1 in the last row
 //! ```
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "a matrix is walked by rows and by columns, in constants too"
-)]
-
 use crate::engine::cpu::vector::Simd;
 
 /// Most outputs along a tile's side.

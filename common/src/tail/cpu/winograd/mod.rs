@@ -104,7 +104,7 @@ impl Winograd {
     }
 
     /// Of inputs (forwards) or of gradients by outputs (backwards): all points of all panels.
-    fn to_points(
+    fn transformed(
         &self,
         (maps, direction): (&Maps, Direction),
         (part, layout): (&Part, &Transformed),
@@ -133,7 +133,7 @@ impl Winograd {
     }
 
     /// The reverse, for panels `first..` of `to`.
-    fn from_points(
+    fn transform_back(
         &self,
         (points, layout): (&Buffer, &Transformed),
         (part, direction): (&Part, Direction),
@@ -260,7 +260,7 @@ impl Winograd {
         let mut panels = output.panels_mut();
         for part in self.parts(source.size().images, inputs.max(outputs)) {
             let from = Transformed::new(&part.grid, inputs);
-            let tiles = self.to_points((source, Direction::Forwards), (&part, &from), pool);
+            let tiles = self.transformed((source, Direction::Forwards), (&part, &from), pool);
             for (number, panels) in panels.chunks_mut(group).enumerate() {
                 let first = number * group;
                 let range = first..first + panels.len();
@@ -282,7 +282,7 @@ impl Winograd {
                     pool,
                 );
                 let ways = (&part, Direction::Forwards);
-                self.from_points((&products, &to), ways, panels, |panel, rows| {
+                self.transform_back((&products, &to), ways, panels, |panel, rows| {
                     if let Some(finish) = finish {
                         finish.apply(first + panel, rows, self.isa);
                     }
@@ -321,10 +321,10 @@ impl Winograd {
         for part in parts {
             let layout = Transformed::new(&part.grid, outputs);
             let by_products =
-                self.to_points((gradient, Direction::Backwards), (&part, &layout), pool);
+                self.transformed((gradient, Direction::Backwards), (&part, &layout), pool);
             if let Some(source) = source {
                 let from = Transformed::new(&part.grid, inputs);
-                let tiles = self.to_points((source, Direction::Forwards), (&part, &from), pool);
+                let tiles = self.transformed((source, Direction::Forwards), (&part, &from), pool);
                 let found = self.weight_gradient(
                     ((&tiles, &from), (&by_products, &layout)),
                     &part,
@@ -431,7 +431,7 @@ impl Winograd {
                 pool,
             );
             let ways = (part, Direction::Backwards);
-            self.from_points((&products, &below), ways, panels, |_, _| ());
+            self.transform_back((&products, &below), ways, panels, |_, _| ());
             pool.give(kernels);
             pool.give(products);
         }
