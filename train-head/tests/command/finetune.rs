@@ -65,7 +65,7 @@ fn a_tuned_model_measures_as_it_did_in_training_and_knows_what_it_is() {
         "{result}"
     );
     for words in [
-        "trains 15 tensors",
+        "trains 12 tensors",
         "layer `stage6`, 192×2×2",
         "120 training images",
     ] {
