@@ -9,6 +9,7 @@ pub mod device;
 #[cfg(test)]
 mod golden;
 pub mod reference;
+pub(crate) mod windows;
 
 use thiserror::Error;
 

@@ -6,7 +6,11 @@
 
 use candle_core::{D, DType, Device, IndexOp, Result, Tensor};
 
-use super::{EngineError, Executor, Layer, device::Precision};
+use super::{
+    EngineError, Executor, Layer,
+    device::Precision,
+    windows::{Window, pad, positions},
+};
 use crate::backbone::{
     Activation, Conv, Network, Node, Op, Parameters, Pool, UnknownStage, ValueId,
 };
@@ -200,72 +204,62 @@ impl ConvTensors {
     }
 
     fn apply(&self, conv: &Conv, input: &Tensor) -> Result<Tensor> {
-        let (_, _, height, width) = input.dims4()?;
-        let rows = conv.padding.along(height, conv.kernel, conv.stride);
-        let columns = conv.padding.along(width, conv.kernel, conv.stride);
-        let padded = input
-            .pad_with_zeros(2, rows.0, rows.1)?
-            .pad_with_zeros(3, columns.0, columns.1)?;
-        let product = if conv.groups == 1 {
-            padded.conv2d(&self.weight, 0, conv.stride, 1, 1)?
-        } else {
-            depthwise(&padded, &self.weight, conv.stride)?
-        };
-        let normalised = product
+        let padded = pad(input, conv.padding, window_of(conv), 0.0)?;
+        let normalised = convolve(conv, &padded, &self.weight)?
             .broadcast_mul(&self.scale)?
             .broadcast_add(&self.shift)?;
         activate(normalised, conv.activation)
     }
 }
 
-/// A depthwise convolution as a sum over the kernel's taps. candle would run
+/// The convolution of `padded` `[B, in, H, W]`, which has its border, with `weight`
+/// `[out, in / groups, k, k]`.
+pub(crate) fn convolve(conv: &Conv, padded: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if conv.groups == 1 {
+        padded.conv2d(weight, 0, conv.stride, 1, 1)
+    } else {
+        depthwise(padded, weight, window_of(conv))
+    }
+}
+
+/// The window of a convolution.
+pub(crate) fn window_of(conv: &Conv) -> Window {
+    Window {
+        kernel: conv.kernel,
+        stride: conv.stride,
+    }
+}
+
+/// A depthwise convolution as a sum over the kernel's positions. candle would run
 /// one convolution a channel instead, thousands a network.
 ///
 /// `input`: `[B, C, H, W]` with its border; `weight`: `[C, 1, k, k]`.
-fn depthwise(input: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
-    let (batch, channels, height, width) = input.dims4()?;
-    let kernel = weight.dim(2)?;
-    let rows = (height - kernel) / stride + 1;
-    let columns = (width - kernel) / stride + 1;
-    // Every `stride`-th row and column becomes a plane of its own, so that a
-    // tap reads a contiguous window of one plane.
-    let (tall, wide) = (height.div_ceil(stride), width.div_ceil(stride));
-    let planes = input
-        .pad_with_zeros(2, 0, tall * stride - height)?
-        .pad_with_zeros(3, 0, wide * stride - width)?
-        .reshape(&[batch, channels, tall, stride, wide, stride][..])?;
+fn depthwise(input: &Tensor, weight: &Tensor, window: Window) -> Result<Tensor> {
+    let channels = input.dim(1)?;
     let mut sum: Option<Tensor> = None;
-    for y in 0..kernel {
-        for x in 0..kernel {
-            let tap = weight.i((.., 0, y, x))?.reshape((1, channels, 1, 1))?;
-            let plane = planes.i((.., .., .., y % stride, .., x % stride))?;
-            let window = plane
-                .narrow(2, y / stride, rows)?
-                .narrow(3, x / stride, columns)?;
-            let product = window.broadcast_mul(&tap)?;
-            sum = Some(match sum {
-                Some(sum) => (sum + product)?,
-                None => product,
-            });
-        }
+    for (position, read) in positions(input, window)?.into_iter().enumerate() {
+        let (y, x) = (position / window.kernel, position % window.kernel);
+        let factor = weight.i((.., 0, y, x))?.reshape((1, channels, 1, 1))?;
+        let product = read.broadcast_mul(&factor)?;
+        sum = Some(match sum {
+            Some(sum) => (sum + product)?,
+            None => product,
+        });
     }
     sum.ok_or_else(|| candle_core::Error::Msg("empty kernel".to_owned()))
 }
 
-fn max_pool(pool: &Pool, input: &Tensor) -> Result<Tensor> {
-    let (batch, channels, height, width) = input.dims4()?;
-    let rows = pool.padding.along(height, pool.kernel, pool.stride);
-    let columns = pool.padding.along(width, pool.kernel, pool.stride);
-    let border = |shape: (usize, usize, usize, usize)| {
-        Tensor::full(f32::NEG_INFINITY, shape, input.device())?.to_dtype(input.dtype())
+/// `input` `[B, C, H, W]` with the border of `pool`, which never wins a maximum.
+pub(crate) fn pad_for_max(pool: &Pool, input: &Tensor) -> Result<Tensor> {
+    let window = Window {
+        kernel: pool.kernel,
+        stride: pool.stride,
     };
-    let above = border((batch, channels, rows.0, width))?;
-    let below = border((batch, channels, rows.1, width))?;
-    let tall = Tensor::cat(&[&above, input, &below], 2)?;
-    let height = height + rows.0 + rows.1;
-    let left = border((batch, channels, height, columns.0))?;
-    let right = border((batch, channels, height, columns.1))?;
-    Tensor::cat(&[&left, &tall, &right], 3)?.max_pool2d_with_stride(pool.kernel, pool.stride)
+    pad(input, pool.padding, window, f32::NEG_INFINITY)
+}
+
+fn max_pool(pool: &Pool, input: &Tensor) -> Result<Tensor> {
+    pad_for_max(pool, input)?.max_pool2d_with_stride(pool.kernel, pool.stride)
 }
 
 fn activate(value: Tensor, activation: Activation) -> Result<Tensor> {

@@ -1,7 +1,10 @@
 //! Sums over the processes that train one model together.
 
-/// Processes that each see a part of every batch.
-pub trait Collective {
+use std::sync::Arc;
+
+/// Processes that each see a part of every batch. All of them call [`Collective::sum`] equally often,
+/// with equally many values.
+pub trait Collective: Send + Sync {
     /// Number of this process, from 0.
     fn rank(&self) -> usize;
 
@@ -13,6 +16,20 @@ pub trait Collective {
     /// # Errors
     /// When a process is gone.
     fn sum(&self, values: &mut [f32]) -> Result<(), CollectiveError>;
+}
+
+impl<C: Collective + ?Sized> Collective for Arc<C> {
+    fn rank(&self) -> usize {
+        (**self).rank()
+    }
+
+    fn size(&self) -> usize {
+        (**self).size()
+    }
+
+    fn sum(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
+        (**self).sum(values)
+    }
 }
 
 /// The other processes cannot be reached.

@@ -2,9 +2,12 @@
 
 use super::{Selection, Tensor, Tensors, depth::depths, selection::parameters_of};
 use crate::{
-    backbone::{Conv, Network, Node, Parameters, Shape, ValueId},
+    backbone::{Conv, Network, Node, Parameters, Shape, ValueId, weights::Parameter},
     head::{Head, HeadKind},
 };
+
+/// Share of a batch's statistics in the new running ones, as in PyTorch.
+pub const NORM_MOMENTUM: f32 = 0.1;
 
 /// What batch normalisations with trained parameters do; all others use their running statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -12,7 +15,7 @@ use crate::{
 pub enum NormMode {
     /// Running statistics, which stay as they are.
     Frozen,
-    /// The batch's statistics; the running ones follow with a momentum of 0.1 (PyTorch's default).
+    /// The batch's statistics; the running ones follow with [`NORM_MOMENTUM`].
     Train,
 }
 
@@ -186,39 +189,40 @@ impl Tail {
     /// # Panics
     /// When `parameters` are another network's, or `head` has another shape than the options say.
     pub fn tensors(&self, parameters: &Parameters, head: &Head) -> Tensors {
-        let of_tail = |name: &str| {
-            let mut convs = self.convs();
-            convs.any(|conv| {
-                name.starts_with(&format!("{}.", conv.name))
-                    || name.starts_with(&format!("{}.", conv.norm.name))
-            })
+        let layers = head.layers().iter();
+        let mut of_head = layers.flat_map(|layer| [layer.weight.clone(), layer.bias.clone()]);
+        let mut values = |name: &str| match parameters.get(name) {
+            Some(values) => values.to_vec(),
+            None => of_head.next().unwrap_or_default(),
         };
-        let backbone = self
-            .network
-            .parameters()
-            .into_iter()
-            .filter(|parameter| of_tail(&parameter.name));
-        let backbone = backbone.map(|parameter| Tensor {
-            values: parameters.get(&parameter.name).unwrap_or_default().to_vec(),
+        let all = self.parameters().into_iter().map(|parameter| Tensor {
+            values: values(&parameter.name),
             name: parameter.name,
             shape: parameter.shape,
         });
-        let layers = self.head_layers().into_iter().zip(head.layers());
-        let head = layers.flat_map(|(name, layer)| {
-            [
-                Tensor {
-                    name: format!("{name}.weight"),
-                    shape: vec![layer.outputs, layer.inputs],
-                    values: layer.weight.clone(),
-                },
-                Tensor {
-                    name: format!("{name}.bias"),
-                    shape: vec![layer.outputs],
-                    values: layer.bias.clone(),
-                },
-            ]
-        });
-        backbone.chain(head).collect()
+        all.collect()
+    }
+
+    /// Names and shapes of all tensors of the tail, in the order of [`Tail::tensors`]: of the backbone in
+    /// execution order, then of the head.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let of_backbone = self.network.parameters().into_iter();
+        let mut all: Vec<_> = of_backbone
+            .filter(|parameter| self.convs().any(|conv| belongs(conv, &parameter.name)))
+            .collect();
+        let TailOptions { head, classes, .. } = self.options;
+        let sizes = head.layer_sizes(self.features(), classes);
+        for (name, (inputs, outputs)) in self.head_layers().into_iter().zip(sizes) {
+            all.push(Parameter {
+                name: format!("{name}.weight"),
+                shape: vec![outputs, inputs],
+            });
+            all.push(Parameter {
+                name: format!("{name}.bias"),
+                shape: vec![outputs],
+            });
+        }
+        all
     }
 
     /// The convolutions of the tail.
@@ -228,4 +232,10 @@ impl Tail {
             _ => None,
         })
     }
+}
+
+/// Whether the tensor `name` is one of `conv` or its normalisation.
+fn belongs(conv: &Conv, name: &str) -> bool {
+    let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
+    module == conv.name || module == conv.norm.name
 }

@@ -21,12 +21,22 @@ mod collective;
 pub mod cpu;
 mod definition;
 mod depth;
+mod file;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod processes;
+pub mod reference;
 mod selection;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod trainer;
+mod trainers;
 
 pub use collective::{Alone, Collective, CollectiveError};
-pub use definition::{NormMode, Tail, TailError, TailOptions};
+pub use definition::{NORM_MOMENTUM, NormMode, Tail, TailError, TailOptions};
+pub use processes::{JoinError, processes};
 pub use selection::{Cut, Selection, SelectionError};
 pub use tensors::{Tensor, Tensors};
 pub use trainer::{Batch, GroupStep, State, Step, Trainer, TrainerError};
+pub use trainers::Trainers;

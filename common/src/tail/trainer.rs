@@ -1,7 +1,10 @@
 //! What a training loop asks of the executor of a tail.
 
 use super::{CollectiveError, Tensors};
-use crate::head::stack::{Method, Seen};
+use crate::{
+    engine::EngineError,
+    head::stack::{Method, Seen},
+};
 
 /// Runs a [`Tail`](super::Tail) forwards and backwards, and moves its parameters.
 ///
@@ -136,6 +139,9 @@ pub enum TrainerError {
     /// The device reported an error.
     #[error("the tail failed to run")]
     Compute(#[from] candle_core::Error),
+    /// The device or the precision is not available.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// Another process is gone.
     #[error(transparent)]
     Collective(#[from] CollectiveError),

@@ -16,7 +16,7 @@
 //!
 //! Invariant: **a head's numbers do not depend on its neighbours**, nor on the number of
 //! threads. Every sum of a product is formed in the order of its terms, whatever
-//! else is computed beside it ([`panel::tile`](crate::panel::tile)); sums over a batch go from block to block.
+//! else is computed beside it (`crate::panel::tile`); sums over a batch go from block to block.
 //! Parameters, moments and gradients lie in panels (`layout`) that the kernels read
 //! as they are: nothing is repacked, and a gradient is used up in the cache it was formed
 //! in. The instruction set is the engine's ([`Isa`]); within one, the same seed gives the
@@ -39,6 +39,7 @@ pub(crate) mod view;
 use rayon::prelude::*;
 
 pub use batch::{Batch, Targets};
+pub(crate) use update::corrections;
 pub use update::{BETAS, EPSILON, Method};
 pub use view::{FeatureRows, InMemory};
 

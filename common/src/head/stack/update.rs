@@ -46,6 +46,13 @@ impl Method {
     }
 }
 
+/// What Adam's first moment and the root of its second are multiplied with in step `step`, counted
+/// from 1, because both began at zero: 1/(1 − β₁ᵗ) and 1/√(1 − β₂ᵗ).
+pub(crate) fn corrections(step: i32) -> [f32; 2] {
+    let correction = |beta: f32| (1.0 - f64::from(beta).powi(step)) as f32;
+    [1.0 / correction(BETAS.0), 1.0 / correction(BETAS.1).sqrt()]
+}
+
 /// What one column's next step is made with.
 #[derive(Clone, Copy)]
 pub(crate) struct ColumnStep {
@@ -116,13 +123,10 @@ pub(crate) enum Rule {
 impl Rule {
     /// Of step `step`, counted from 1.
     pub(crate) fn new(family: Family, step: i32) -> Self {
-        let correction = |beta: f32| (1.0 - f64::from(beta).powi(step)) as f32;
+        let [first, second] = corrections(step);
         match family {
             Family::Sgd => Self::Sgd,
-            Family::Adam => Self::Adam {
-                first: 1.0 / correction(BETAS.0),
-                second: 1.0 / correction(BETAS.1).sqrt(),
-            },
+            Family::Adam => Self::Adam { first, second },
         }
     }
 

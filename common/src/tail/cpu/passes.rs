@@ -152,13 +152,10 @@ impl<'a> Pass<'a> {
         let (one, other) = (node.inputs[0], node.inputs[1]);
         let needed = mode == Mode::Train && self.plan.kept[one];
         let isa = self.means.isa;
-        let takes = one != other && self.plan.last_use[one] == number && !needed;
-        let free = if takes {
-            trace.values[one].take()
-        } else {
-            None
-        };
-        if let (Some(mut sum), Some(other)) = (free, &trace.values[other]) {
+        let may_take = one != other && self.plan.last_use[one] == number && !needed;
+        if may_take
+            && let (Some(mut sum), Some(other)) = (trace.values[one].take(), &trace.values[other])
+        {
             add_onto(other, &mut sum, isa);
             clip.apply_to(&mut sum, isa);
             return sum;

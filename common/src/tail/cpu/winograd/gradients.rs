@@ -52,10 +52,10 @@ impl Winograd {
         for part in parts {
             let layout = Transformed::new(&part.grid, outputs);
             let by_products =
-                self.at_points((gradient, Direction::Backwards), (&part, &layout), pool);
+                self.transformed((gradient, Direction::Backwards), (&part, &layout), pool);
             if let Some(source) = source {
                 let from = Transformed::new(&part.grid, inputs);
-                let tiles = self.at_points((source, Direction::Forwards), (&part, &from), pool);
+                let tiles = self.transformed((source, Direction::Forwards), (&part, &from), pool);
                 let found = self.weight_gradient(
                     ((&tiles, &from), (&by_products, &layout)),
                     &part,
@@ -162,7 +162,7 @@ impl Winograd {
                 pool,
             );
             let ways = (part, Direction::Backwards);
-            self.at_pixels((&products, &below), ways, panels, |_, _| ());
+            self.transform_back((&products, &below), ways, panels, |_, _| ());
             pool.give(kernels);
             pool.give(products);
         }

@@ -85,7 +85,7 @@ impl Winograd {
     }
 
     /// Of inputs (forwards) or of gradients by outputs (backwards): all points of all panels.
-    fn at_points(
+    fn transformed(
         &self,
         (maps, direction): (&Maps, Direction),
         (part, layout): (&Part, &Transformed),
@@ -114,7 +114,7 @@ impl Winograd {
     }
 
     /// The reverse, for panels `first..` of `to`.
-    fn at_pixels(
+    fn transform_back(
         &self,
         (points, layout): (&Buffer, &Transformed),
         (part, direction): (&Part, Direction),
@@ -241,7 +241,7 @@ impl Winograd {
         let mut panels = output.panels_mut();
         for part in self.parts(source.size().images, inputs.max(outputs)) {
             let from = Transformed::new(&part.grid, inputs);
-            let tiles = self.at_points((source, Direction::Forwards), (&part, &from), pool);
+            let tiles = self.transformed((source, Direction::Forwards), (&part, &from), pool);
             for (number, panels) in panels.chunks_mut(group).enumerate() {
                 let first = number * group;
                 let range = first..first + panels.len();
@@ -263,7 +263,7 @@ impl Winograd {
                     pool,
                 );
                 let ways = (&part, Direction::Forwards);
-                self.at_pixels((&products, &to), ways, panels, |panel, rows| {
+                self.transform_back((&products, &to), ways, panels, |panel, rows| {
                     if let Some(finish) = finish {
                         finish.apply(first + panel, rows, self.isa);
                     }
