@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use common::image::{Layout, Preprocess, Preprocessor, Resize, RgbImage};
+use common::image::{CropFlip, Layout, Preprocess, Preprocessor, Resize, RgbImage};
 use serde_json::Value;
 
 /// The noise picture that the golden script makes: the high bytes of splitmix64,
@@ -118,6 +118,65 @@ fn normalised_values_are_those_of_torchvision() {
     let mut output = [0.0; 3];
     recipe.apply(&picture, &mut output).unwrap();
     assert_eq!(output, [-2.117_904, 0.205_182_2, 2.64]);
+}
+
+/// `tests/judges/views.py` compares views with torchvision's.
+#[test]
+fn a_view_is_its_part_alone_in_the_whole_square_mirrored_if_need_be() {
+    let recipe = Preprocess {
+        crop: 20,
+        ..Preprocess::imagenet()
+    };
+    let picture = noise(61, 47);
+    let part = CropFlip {
+        left: 13,
+        top: 5,
+        width: 37,
+        height: 42,
+        is_flipped: false,
+    };
+    let rows = picture.pixels.chunks_exact(61 * 3).skip(5).take(42);
+    let alone = RgbImage {
+        width: 37,
+        height: 42,
+        pixels: rows.flat_map(|row| &row[13 * 3..50 * 3]).copied().collect(),
+    };
+    let stretched = Preprocess {
+        resize: Resize::Exact {
+            width: 20,
+            height: 20,
+        },
+        ..recipe
+    };
+    let mut expected = vec![0.0; recipe.output_len()];
+    stretched.apply(&alone, &mut expected).unwrap();
+    let mut view = expected.clone();
+    let mut preprocessor = Preprocessor::new(recipe, Layout::Planar).unwrap();
+    preprocessor.apply_view(&picture, &part, &mut view).unwrap();
+    assert_eq!(view, expected);
+
+    let mirrored = CropFlip {
+        is_flipped: true,
+        ..part
+    };
+    preprocessor
+        .apply_view(&picture, &mirrored, &mut view)
+        .unwrap();
+    assert_ne!(view, expected);
+    view.chunks_exact_mut(20).for_each(<[f32]>::reverse);
+    assert_eq!(view, expected);
+
+    let outside = CropFlip { left: 25, ..part };
+    assert!(
+        preprocessor
+            .apply_view(&picture, &outside, &mut view)
+            .is_err()
+    );
+    assert!(
+        preprocessor
+            .apply_view(&picture, &part, &mut [0.0])
+            .is_err()
+    );
 }
 
 #[test]

@@ -11,10 +11,13 @@ use common::{
     },
     engine::device::{DeviceChoice, Precision},
     exit::EXIT_CODES,
-    image::{DEFAULT_MAX_PIXELS, DecodeMode, ExifPolicy, Interpolation},
+    image::{Augment, DEFAULT_MAX_PIXELS, DecodeMode, ExifPolicy, Interpolation},
 };
 
-use crate::{plan::MaxRejects, shard::ShardChoice};
+use crate::{
+    plan::{MOST_VIEWS, MaxRejects},
+    shard::ShardChoice,
+};
 
 /// Run a frozen, pre-trained backbone over images once and cache its features.
 #[derive(Debug, Parser)]
@@ -53,7 +56,8 @@ pub struct RunArgs {
     /// Which network; see `extract backbones`.
     #[arg(long, default_value = DEFAULT_BACKBONE)]
     pub backbone: String,
-    /// Its weights: a .safetensors or .pth file, or hf:OWNER/NAME/FILE.
+    /// Its weights: a .safetensors or .pth file, hf:OWNER/NAME/FILE, or the folder
+    /// of a run that holds model.safetensors.
     #[arg(long)]
     pub weights: Option<WeightSource>,
     /// Stages to cache, in one pass.
@@ -92,6 +96,19 @@ pub struct RunArgs {
     /// (rounded up).
     #[arg(long, default_value_t)]
     pub max_rejects: MaxRejects,
+    /// Cache K augmented views of each training image, 1 to 254, beside the plain
+    /// one. Images of a validation or test split have the plain view alone.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_VIEWS)))]
+    pub views: Option<u8>,
+    /// How views are augmented. crop-flip: a random part of 8 to 100 % of the area,
+    /// resized to the crop's size, mirrored every other time, as torchvision's
+    /// RandomResizedCrop and RandomHorizontalFlip.
+    #[arg(long)]
+    pub augment: Option<Augment>,
+    /// Seed of all random choices: the augmented views, and the sample that int8 is
+    /// calibrated on.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
     /// Calibration of int8.
     #[command(flatten)]
     pub calibration: CalibrationArgs,
@@ -113,9 +130,6 @@ pub struct CalibrationArgs {
     /// Images that int8 is calibrated on.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CALIBRATION_IMAGES, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub calibration_images: u32,
-    /// Seed of the sample that int8 is calibrated on.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_CALIBRATION_SEED)]
-    pub seed: u64,
     /// Refuse int8 when an image of the sample has a smaller cosine with f32;
     /// 0 accepts everything.
     #[arg(long, value_name = "COSINE", default_value_t = DEFAULT_MIN_COSINE)]
@@ -254,6 +268,9 @@ pub enum StageArg {
     /// From the bytes of a file to the features.
     Whole,
 }
+
+/// Seed of all random choices of `extract run`.
+pub const DEFAULT_SEED: u64 = DEFAULT_CALIBRATION_SEED;
 
 /// Time for each measurement of `extract bench`, in seconds.
 pub const DEFAULT_BENCH_SECONDS: u32 = 5;

@@ -1,6 +1,7 @@
 //! `extract run`'s options, checked: nothing past this module sees a clap type.
 
 mod bench;
+mod views;
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr, thread};
 
@@ -15,6 +16,7 @@ use common::{
 };
 
 pub use bench::{BenchPlan, Stage};
+pub use views::{MOST_VIEWS, Views};
 
 use crate::{
     cli::{DtypeArg, FormatArg, ImageArgs, RunArgs},
@@ -29,6 +31,8 @@ pub struct RunPlan {
     pub out: PathBuf,
     /// Backbone, preprocessing and device.
     pub embedder: EmbedderOptions,
+    /// Augmented views; `None` for the plain one alone.
+    pub views: Option<Views>,
     /// What int8 is calibrated on.
     pub calibration: CalibrationPlan,
     /// Kind of part files; `None` for the cache's own.
@@ -142,6 +146,7 @@ impl RunPlan {
     /// An unknown backbone or layer, a recipe that makes no sense, or array
     /// variables that make no shard.
     pub fn new(args: RunArgs) -> Result<Self> {
+        let views = Views::of(&args)?;
         let entry = registry::find(&args.backbone)?;
         let network = entry.network();
         let mut layers = args.layer;
@@ -152,6 +157,7 @@ impl RunPlan {
         layers.retain(|layer| seen.insert(layer.clone()));
         let (shard, shard_origin) = shard::resolve(args.shard, |name| std::env::var(name).ok())?;
         Ok(Self {
+            views,
             source: args.source,
             out: args.out,
             embedder: EmbedderOptions {
@@ -166,7 +172,7 @@ impl RunPlan {
             },
             calibration: CalibrationPlan {
                 images: args.calibration.calibration_images,
-                seed: args.calibration.seed,
+                seed: args.seed,
                 min_cosine: args.calibration.min_cosine,
                 from: args.calibration.calibration_from,
             },

@@ -49,6 +49,14 @@ class Binaries:
         entries = json.loads(self.run("train-head", *arguments))
         return {entry["image"]: entry["top"][0]["class"] for entry in entries}
 
+    def logits(self, run: Path, images: list[Path], *options) -> dict[str, list[float]]:
+        """Image path → logits of `train-head predict`, in the order of the run's classes."""
+        classes = run_classes(run)
+        arguments = ["predict", run, *images, "--json", "--quiet", "--top", len(classes), *options]
+        entries = json.loads(self.run("train-head", *arguments))
+        by_class = {entry["image"]: {guess["class"]: guess["logit"] for guess in entry["top"]} for entry in entries}
+        return {image: [guesses[name] for name in classes] for image, guesses in by_class.items()}
+
 
 def run_classes(run: Path) -> list[str]:
     """Class names of a trained head, by logit."""

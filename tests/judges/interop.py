@@ -3,9 +3,10 @@
 
 Extracts a part of `data/fashion-mnist-mini` into four caches, Arrow and Parquet with f16 and f32, then checks in each
 reader: number of rows, ids, uris, labels, splits, the shape, and every value. Between caches: Arrow and Parquet hold the
-same values, and f16 holds the rounded f32. Light: `requirements-interop.txt` is all it needs.
+same values, and f16 holds the rounded f32. Two more caches, one a format, have augmented views: every reader must see which row
+is which view, and view 0 must be the row of the cache without views. Light: `requirements-interop.txt` is all it needs.
 
-With `--caches` it reads four caches that are there already, `FOLDER/{arrow,parquet}-{f16,f32}`.
+With `--caches` it reads six caches that are there already, `FOLDER/{arrow,parquet}-{f16,f32,views}`.
 """
 
 import json
@@ -28,6 +29,8 @@ LAYERS = ("avgpool", "stage7")
 IMAGES_OF_A_CLASS = 3
 # Several parts, the last one not full.
 PART_ROWS = 40
+# Beside the plain one of each training image.
+AUGMENTED_VIEWS = 2
 
 
 def make_caches(programs: binaries.Binaries, work: Path) -> Path:
@@ -36,6 +39,8 @@ def make_caches(programs: binaries.Binaries, work: Path) -> Path:
         for dtype in DTYPES:
             options = ["--format", fmt, "--dtype", dtype, "--layer", ",".join(LAYERS), "--part-rows", PART_ROWS]
             programs.extract(source, work / f"{fmt}-{dtype}", *options)
+        options = ["--format", fmt, "--part-rows", PART_ROWS, "--views", AUGMENTED_VIEWS, "--augment", "crop-flip"]
+        programs.extract(source, work / f"{fmt}-views", *options)
     return work
 
 
@@ -68,7 +73,7 @@ def with_duckdb(cache: Path, layer: str) -> caches.Features:
             storage = pa.FixedSizeListArray.from_arrays(pa.array(widened), storage.type.list_size)
             table = table.set_column(table.schema.get_field_index("embedding"), "embedding", storage)
         relation = duckdb.from_arrow(table)
-    rows = relation.order("id").select(*caches.COLUMNS).fetchall()
+    rows = relation.order("id, view").select(*caches.COLUMNS).fetchall()
     plain = [list(column) for column in zip(*(row[:-1] for row in rows), strict=True)]
     return caches.Features(*plain, np.array([row[-1] for row in rows], dtype=np.float32))
 
@@ -99,6 +104,16 @@ def check_against_source(verdicts: Verdicts, name: str, cache: Path, found: cach
     verdicts.check(f"{name}: rows differ from each other", len(np.unique(values, axis=0)) == len(values))
 
 
+def check_readers(verdicts: Verdicts, cache: Path, layer: str, reference: caches.Features) -> None:
+    name = f"{cache.name} {layer}"
+    for reader, read in (("polars", with_polars), ("duckdb", with_duckdb)):
+        found = read(cache, layer)
+        verdicts.check(f"{name}: {reader} sees the same rows", same_rows(reference, found))
+        verdicts.check(f"{name}: {reader} sees the same values", same_values(reference.values, found.values))
+        if reader == "polars":
+            verdicts.check(f"{name}: polars sees the shape", found.values.shape == reference.values.shape)
+
+
 def check_cache(verdicts: Verdicts, cache: Path, layer: str, dtype: str) -> caches.Features:
     name = f"{cache.name} {layer}"
     reference = caches.features(cache, layer)
@@ -107,13 +122,21 @@ def check_cache(verdicts: Verdicts, cache: Path, layer: str, dtype: str) -> cach
     is_stored = reference.values.dtype == DTYPES[dtype] and described["dtype"] == dtype
     verdicts.check(f"{name}: stored as {dtype}", is_stored)
     check_against_source(verdicts, name, cache, reference)
-    for reader, read in (("polars", with_polars), ("duckdb", with_duckdb)):
-        found = read(cache, layer)
-        verdicts.check(f"{name}: {reader} sees the same rows", same_rows(reference, found))
-        verdicts.check(f"{name}: {reader} sees the same values", same_values(reference.values, found.values))
-        if reader == "polars":
-            verdicts.check(f"{name}: polars sees the shape", found.values.shape == reference.values.shape)
+    check_readers(verdicts, cache, layer, reference)
     return reference
+
+
+def check_views(verdicts: Verdicts, cache: Path, plain: caches.Features) -> None:
+    layer = LAYERS[0]
+    found = caches.features(cache, layer)
+    count = {"train": 1 + AUGMENTED_VIEWS}
+    expected = [(row, view) for row, split in zip(plain.ids, plain.splits) for view in range(count.get(split, 1))]
+    is_expected = list(zip(found.ids, found.views)) == expected
+    verdicts.check(f"{cache.name}: {len(expected)} rows, by id and view, more than one of training images", is_expected)
+    first = found.values[np.array(found.views) == 0]
+    verdicts.check(f"{cache.name}: view 0 is the plain cache's row", np.array_equal(first, plain.values))
+    verdicts.check(f"{cache.name}: rows differ from each other", len(np.unique(found.values, axis=0)) == len(expected))
+    check_readers(verdicts, cache, layer, found)
 
 
 def check_caches(verdicts: Verdicts, folder: Path) -> None:
@@ -130,11 +153,14 @@ def check_caches(verdicts: Verdicts, folder: Path) -> None:
             verdicts.check(f"{dtype} {layer}: Arrow and Parquet hold the same values", is_same)
         wide = found["arrow", "f32"].values.astype(np.float16)
         verdicts.check(f"{layer}: f16 is the rounded f32", np.array_equal(wide, found["arrow", "f16"].values))
+        if layer == LAYERS[0]:
+            for fmt in FORMATS:
+                check_views(verdicts, folder / f"{fmt}-views", found["arrow", "f32"])
 
 
 def main() -> int:
     parser = binaries.parser(__doc__)
-    parser.add_argument("--caches", type=Path, help="folder with the four caches; extracts nothing")
+    parser.add_argument("--caches", type=Path, help="folder with the six caches; extracts nothing")
     arguments = parser.parse_args()
     verdicts = Verdicts()
     if arguments.caches:

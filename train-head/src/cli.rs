@@ -2,6 +2,7 @@
 //! [`crate::plan`] does that.
 
 mod audit;
+mod finetune;
 mod judge;
 mod sweep;
 mod task;
@@ -15,8 +16,9 @@ use common::{
 };
 
 pub(crate) use audit::AuditArgs;
+pub(crate) use finetune::{FinetuneArgs, HeadArg, NormArg, OptimizerArg};
 pub(crate) use judge::{CompareArgs, EvalArgs, PredictArgs};
-pub(crate) use sweep::{SearchArgs, SweepArgs, SweepTrainingArgs};
+pub(crate) use sweep::{SearchArgs, SweepArgs, SweepTrainingArgs, TuningArgs};
 pub(crate) use task::{LossArg, TaskArg, TaskArgs};
 
 use crate::{plan, schedule::Decay};
@@ -35,8 +37,10 @@ pub(crate) enum Command {
     Linear(TrainArgs),
     /// Train a head with one hidden layer: features → hidden, ReLU → classes or numbers
     Mlp(MlpArgs),
+    /// Train a head together with the last part of the backbone
+    Finetune(Box<FinetuneArgs>),
     /// Search hyper-parameters; the best head becomes a run
-    Sweep(SweepArgs),
+    Sweep(Box<SweepArgs>),
     /// Say what the features are worth: neighbours, centroids and a linear head in one table
     Probe(ProbeArgs),
     /// Look for duplicates, leaks between splits, wrong labels and outliers
@@ -97,7 +101,8 @@ pub(crate) struct StepArgs {
     #[arg(long, default_value_t = plan::DEFAULT_BATCH_SIZE, value_name = "N")]
     pub(crate) batch_size: usize,
     /// How the head is found: by steps (adam, adamw, sgd), or, for linear heads, the exact
-    /// minimum of logistic regression (lbfgs) or of ridge classification (ridge)
+    /// minimum of logistic regression (lbfgs) or of ridge classification (ridge). Of augmented
+    /// images steps see one view an epoch, drawn anew; lbfgs and ridge take all views as rows
     #[arg(long, visible_alias = "optimizer", value_enum, default_value_t = SolverArg::Adam)]
     pub(crate) solver: SolverArg,
     /// Learning rate [default: 0.001 for adam and adamw, 0.1 for sgd]

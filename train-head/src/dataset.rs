@@ -173,8 +173,19 @@ impl Dataset {
     /// The rows of first views, ascending: augmented ones are for fitting, and nothing else is done with
     /// them.
     pub(crate) fn first_views(&self) -> Vec<u32> {
+        self.first_views_of(0..self.rows.len() as u32)
+    }
+
+    /// Those of `rows` that are first views.
+    pub(crate) fn first_views_of(&self, rows: impl IntoIterator<Item = u32>) -> Vec<u32> {
         let is_first = |row: &u32| self.rows[*row as usize].view == 0;
-        (0..self.rows.len() as u32).filter(is_first).collect()
+        rows.into_iter().filter(is_first).collect()
+    }
+
+    /// `rows`, ascending, image by image: the views of one follow each other.
+    pub(crate) fn by_image<'a>(&self, rows: &'a [u32]) -> impl Iterator<Item = &'a [u32]> {
+        let id = |row: u32| self.rows[row as usize].id;
+        rows.chunk_by(move |&a, &b| id(a) == id(b))
     }
 
     /// Labels of `rows`.

@@ -95,6 +95,16 @@ impl Features {
         }
     }
 
+    /// Rows of `width` values each, all in memory: `[rows, width]`.
+    pub(crate) fn of_values(width: usize, values: Vec<f32>) -> Self {
+        let rows = (values.len() / width) as u32;
+        Self {
+            batches: vec![Values::Held(Held::F32(values))],
+            positions: (0..rows).map(|row| Position { batch: 0, row }).collect(),
+            ..Self::new(width, Allowance::default())
+        }
+    }
+
     /// Adds the rows `rows` of `batch`.
     ///
     /// # Errors

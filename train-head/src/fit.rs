@@ -40,6 +40,12 @@ pub(crate) struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// The training rows that heads are judged on: those that are not augmented.
+    pub(crate) fn plain_training_rows(&self) -> Vec<u32> {
+        let train = self.partition.train.iter().copied();
+        self.dataset.first_views_of(train)
+    }
+
     /// `head` on `rows` of the dataset, normalised by `fitted` first.
     pub(crate) fn judge<'b>(
         &'b self,

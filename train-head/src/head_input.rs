@@ -17,8 +17,16 @@ pub(crate) fn preparation(record: &RunRecord) -> Fitted {
 /// In what `features` are not of the kind the head was trained on; `None` where
 /// they are.
 pub(crate) fn difference(features: &Identity, record: &RunRecord) -> Option<String> {
-    let ours = comparable(features, &record.layer);
-    let differences = ours.differences(&comparable(&record.identity, &record.layer));
+    difference_of(features, &record.identity, &record.layer)
+}
+
+/// In what `features` of `layer` are not of the kind that `expected` says; `None` where they are.
+pub(crate) fn difference_of(
+    features: &Identity,
+    expected: &Identity,
+    layer: &str,
+) -> Option<String> {
+    let differences = comparable(features, layer).differences(&comparable(expected, layer));
     let listed: Vec<_> = differences.iter().map(ToString::to_string).collect();
     (!listed.is_empty()).then(|| listed.join("; "))
 }

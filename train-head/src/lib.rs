@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cli → plan → dataset (features, split) → train → bundle        linear, mlp
+//!              dataset of activations → tail → bundle + model    finetune
 //!              dataset → rounds of trials → the best bundle      sweep
 //!              dataset → classifiers without settings → figures  probe
 //!              dataset → what is wrong with it → tables           audit
@@ -15,10 +16,12 @@ mod cli;
 mod compare;
 mod convex;
 mod dataset;
+mod embedder;
 mod eval;
 mod events;
 mod failure;
 mod features;
+mod finetune;
 mod fit;
 mod folder;
 mod head_input;
@@ -78,8 +81,9 @@ fn caught(act: impl FnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> 
 fn carry_out(cli: Cli) -> Result<Exit, Failure> {
     match Plan::try_from(cli)? {
         Plan::Train(plan) => train::run(&plan),
+        Plan::Finetune(plan) => finetune::run(&plan),
         Plan::Sweep(plan) => sweep::run(&plan),
-        Plan::PrintSpace => sweep::print_space(),
+        Plan::PrintSpace(trained) => sweep::print_space(trained),
         Plan::Probe(plan) => probe::run(&plan),
         Plan::Audit(plan) => audit::run(&plan),
         Plan::Evaluate(plan) => eval::run(&plan),

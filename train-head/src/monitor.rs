@@ -7,7 +7,7 @@ use common::{
     head::PathPoint,
     progress::{Verbosity, say, warn},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::history::History;
 
@@ -16,17 +16,17 @@ use crate::history::History;
 pub(crate) const OVERFITTING_EPOCHS: u32 = 3;
 
 /// The figures of an epoch.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EpochLine {
     pub(crate) epoch: u32,
     /// Mean of the minimised loss over the epoch's batches.
     pub(crate) train_loss: f64,
     /// Share of right answers over the epoch's batches; none with regression.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) train_accuracy: Option<f64>,
     /// The plain loss after the epoch.
     pub(crate) val_loss: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) val_accuracy: Option<f64>,
     /// Of the epoch's last step.
     pub(crate) learning_rate: f32,
@@ -56,7 +56,8 @@ impl Monitor {
         })
     }
 
-    fn silent(verbosity: Verbosity) -> Self {
+    /// Keeps no history.
+    pub(crate) fn silent(verbosity: Verbosity) -> Self {
         Self {
             verbosity,
             history: None,
@@ -86,6 +87,18 @@ impl Monitor {
     pub(crate) fn point(&mut self, parameter: &str, point: &PathPoint) -> io::Result<()> {
         let history = self.history.as_mut();
         history.map_or(Ok(()), |history| history.point(parameter, point))
+    }
+
+    /// An epoch had ended before the training was interrupted, and was told of then.
+    ///
+    /// # Errors
+    /// When its figures cannot be written.
+    pub(crate) fn replay(&mut self, line: &EpochLine) -> io::Result<()> {
+        if let Some(history) = &mut self.history {
+            history.epoch(line)?;
+        }
+        self.warned |= self.overfits(line);
+        Ok(())
     }
 
     /// An epoch has ended.

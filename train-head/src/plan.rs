@@ -2,6 +2,7 @@
 
 mod audit;
 mod convex;
+mod finetune;
 mod memory;
 mod probe;
 mod refusal;
@@ -21,6 +22,7 @@ use crate::{
     failure::Failure,
     features::Allowance,
     labels::LabelTable,
+    sweep::Trained,
 };
 
 pub(crate) use audit::{
@@ -28,13 +30,16 @@ pub(crate) use audit::{
     Probabilities,
 };
 pub(crate) use convex::{ConvexSolver, LBFGS, RIDGE, recorded_settings};
+pub(crate) use finetune::{
+    DEFAULT_CHECKPOINT_SECONDS, DEFAULT_FINE_BATCH_SIZE, DEFAULT_FINE_EPOCHS,
+    DEFAULT_FINE_PATIENCE, DEFAULT_FINE_WARMUP, DEFAULT_HEAD_RATE_FACTOR, FineSettings,
+    FinetunePlan, fine_rate, freeze_epochs, recorded_fine_settings,
+};
 pub(crate) use memory::parse_size;
 pub(crate) use probe::ProbePlan;
 pub(crate) use refusal::{solver_refusal, task_refusal};
 pub(crate) use settings::{ClassWeights, Sampling, Settings, optimizer_defaults};
-pub(crate) use sweep::{
-    DEFAULT_ROUND, DEFAULT_SURVIVORS, DEFAULT_SWEEP_EPOCHS, DEFAULT_TRIALS, Refit, SweepPlan,
-};
+pub(crate) use sweep::{DEFAULT_SURVIVORS, HeadTrials, Refit, SubjectPlan, SweepPlan, TailTrials};
 
 /// Passes over the training rows at most; on cached features an epoch costs
 /// little and early stopping usually comes first.
@@ -74,8 +79,10 @@ const MAX_THREADS: usize = 1024;
 #[derive(Debug)]
 pub(crate) enum Plan {
     Train(TrainPlan),
+    Finetune(Box<FinetunePlan>),
     Sweep(SweepPlan),
-    PrintSpace,
+    /// What its trials train.
+    PrintSpace(Trained),
     Probe(ProbePlan),
     Audit(AuditPlan),
     Evaluate(EvaluatePlan),
@@ -175,8 +182,11 @@ impl TryFrom<Cli> for Plan {
                 )?;
                 train_plan(args.train, HeadKind::Mlp { hidden }).map(Self::Train)
             }
-            Command::Sweep(args) if args.print_space => Ok(Self::PrintSpace),
-            Command::Sweep(args) => sweep::plan(args).map(Self::Sweep),
+            Command::Finetune(args) => {
+                finetune::plan(*args).map(|plan| Self::Finetune(Box::new(plan)))
+            }
+            Command::Sweep(args) if args.print_space => Ok(Self::PrintSpace(sweep::trained(&args))),
+            Command::Sweep(args) => sweep::plan(*args).map(Self::Sweep),
             Command::Probe(args) => probe::plan(args).map(Self::Probe),
             Command::Audit(args) => audit::plan(args).map(Self::Audit),
             Command::Eval(args) => Ok(Self::Evaluate(evaluate_plan(args))),

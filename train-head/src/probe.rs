@@ -1,7 +1,7 @@
 //! `train-head probe`: what a cache's features are worth, by classifiers that have
 //! nothing to tune: neighbours, centroids, and logistic regression over a few C.
 //!
-//! All learn from the training rows and are judged on the validation rows.
+//! All learn from the training rows and are judged on the validation rows. Augmented views take no part.
 
 use std::{fmt::Write as _, time::Instant};
 
@@ -70,7 +70,8 @@ pub(crate) fn run(plan: &ProbePlan) -> Result<Exit, Failure> {
     let reader = CacheReader::open(&plan.cache).or_exit(Exit::Input)?;
     let layer = choose_layer(&reader, plan.layer.as_deref())?;
     let dataset = Dataset::load(&reader, layer, Wanted::for_fitting(plan.memory), &stop)?;
-    let partition = divide(&reader, &dataset, &plan.settings)?;
+    let mut partition = divide(&reader, &dataset, &plan.settings)?;
+    partition.train = dataset.first_views_of(partition.train);
     partition.notes.iter().for_each(|note| warn(note));
     let task = Task {
         dataset: &dataset,

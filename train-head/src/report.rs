@@ -3,7 +3,7 @@
 mod evaluation;
 mod tasks;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use common::{
     head::{RunRecord, TaskMetrics, TrainingRecord},
@@ -12,10 +12,7 @@ use common::{
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{
-    failure::Failure,
-    plan::{ResultFormat, TrainPlan},
-};
+use crate::{failure::Failure, plan::ResultFormat};
 
 pub(crate) use evaluation::evaluation;
 pub(crate) use tasks::{significant, task_evaluation};
@@ -36,7 +33,7 @@ pub(crate) fn result(
 
 /// The end of a training.
 pub(crate) fn training(
-    plan: &TrainPlan,
+    (out, format): (&Path, ResultFormat),
     record: &RunRecord,
     elapsed: Duration,
 ) -> Result<(), Failure> {
@@ -46,7 +43,7 @@ pub(crate) fn training(
     let text = format!(
         "{} head in `{}`: {} is kept; {} on training rows, {} on validation rows{}; {:.1} s\n",
         record.head,
-        plan.out.display(),
+        out.display(),
         kept(training),
         tasks::summary(train),
         match validation {
@@ -58,7 +55,7 @@ pub(crate) fn training(
         elapsed.as_secs_f64()
     );
     let value = json!({
-        "run": plan.out.to_string_lossy(),
+        "run": out.to_string_lossy(),
         "head": record.head,
         "best_epoch": training.best_epoch,
         "epochs": training.epochs,
@@ -69,7 +66,7 @@ pub(crate) fn training(
         "validation": figures(validation),
         "seconds": elapsed.as_secs_f64(),
     });
-    result(plan.report.result, &text, &value)
+    result(format, &text, &value)
 }
 
 /// Which head is kept.

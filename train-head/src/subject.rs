@@ -14,6 +14,7 @@ use crate::{
     dataset::{Dataset, Unlabelled, Wanted, choose_layer},
     failure::{Failure, OrExit},
     features::Allowance,
+    finetune::tuned::{before_tail, tail_layer, tuned_rows},
     head_input::{difference, preparation},
     judge::Judge,
     labels::{Labelling, table_of},
@@ -52,8 +53,14 @@ impl Subject {
     pub(crate) fn of(bundle: Bundle, selection: &Selection) -> Result<Self, Failure> {
         let reader = CacheReader::open(selection.cache).or_exit(Exit::Input)?;
         let record = &bundle.record;
-        check_identity(selection, record, &reader.manifest().identity)?;
-        let layer = choose_layer(&reader, Some(&record.layer))?;
+        let tuned = before_tail(&bundle, &reader);
+        let layer = match tuned {
+            Some(tuned) => tail_layer(tuned, selection.run, &reader)?,
+            None => {
+                check_identity(selection, record, &reader.manifest().identity)?;
+                choose_layer(&reader, Some(&record.layer))?
+            }
+        };
         let splits = selection
             .split
             .as_ref()
@@ -77,10 +84,18 @@ impl Subject {
                 dataset
             }
         };
-        let rows = dataset.first_views();
+        let mut rows = dataset.first_views();
         if rows.is_empty() {
             return Err(empty_split(selection, &reader, &dataset));
         }
+        let dataset = match tuned {
+            Some(_) => {
+                let dataset = tuned_rows((&bundle, selection.run), &layer.name, &dataset, &rows)?;
+                rows = dataset.first_views();
+                dataset
+            }
+            None => dataset,
+        };
         Ok(Self {
             fitted: preparation(record),
             plan_sha256: reader.manifest().plan_sha256.clone(),

@@ -80,7 +80,8 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
     monitor
         .publish()
         .map_err(|error| cannot_write(&plan.out, &error))?;
-    report::training(plan, &bundle.record, start.elapsed())?;
+    let told = (&*plan.out, plan.report.result);
+    report::training(told, &bundle.record, start.elapsed())?;
     if bundle.record.normalise_features == Normalisation::L2 {
         monitor.say("note: the head expects L2-normalised features; `eval` and `predict` see to it, other programs must divide each feature vector by its norm");
     }
@@ -94,19 +95,23 @@ pub(crate) fn run(plan: &TrainPlan) -> Result<Exit, Failure> {
 /// killed training left behind is removed.
 fn make_folder(out: &Path, existing: Existing) -> Result<Claim, Failure> {
     let claim = claim(out, "run")?;
-    let failed = |error| cannot_write(out, &error);
-    let entries: io::Result<Vec<DirEntry>> = fs::read_dir(out).and_then(Iterator::collect);
-    let (leftovers, others): (Vec<_>, Vec<_>) = entries
-        .map_err(failed)?
-        .into_iter()
-        .partition(|entry| History::is_leftover(&entry.file_name()));
-    if !others.is_empty() && existing == Existing::Refuse {
+    let is_used = clear_leftovers(out).map_err(|error| cannot_write(out, &error))?;
+    if is_used && existing == Existing::Refuse {
         return Err(exists_already("run", out));
     }
-    for leftover in leftovers {
-        fs::remove_file(leftover.path()).map_err(failed)?;
-    }
     Ok(claim)
+}
+
+/// Removes what a killed training left in `out`. Whether anything else is in it.
+pub(crate) fn clear_leftovers(out: &Path) -> io::Result<bool> {
+    let entries: Vec<DirEntry> = fs::read_dir(out)?.collect::<io::Result<_>>()?;
+    let (leftovers, others): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| History::is_leftover(&entry.file_name()));
+    for leftover in leftovers {
+        fs::remove_file(leftover.path())?;
+    }
+    Ok(!others.is_empty())
 }
 
 pub(crate) fn cannot_write(out: &Path, error: &io::Error) -> Failure {
@@ -136,6 +141,12 @@ fn introduce(monitor: &Monitor, dataset: &Dataset, partition: &Partition, layer:
         partition.train.len(),
         partition.validation.len(),
     ));
+    let images = dataset.by_image(&partition.train).count();
+    if images < partition.train.len() {
+        monitor.say(&format!(
+            "the training rows are augmented views of {images} images: an epoch sees one view of each, a convex solver all"
+        ));
+    }
     if dataset.unlabelled > 0 {
         monitor.say(&format!(
             "{} rows without a label are left out",
@@ -160,7 +171,8 @@ pub(crate) fn bundle(
         let message = "the head is not finite once the standardisation is folded in (use another --normalise)";
         return Err(Failure::new(Exit::Failure, message));
     }
-    let on_training = task.judge(&head, &rest, &task.partition.train);
+    let trained = task.plain_training_rows();
+    let on_training = task.judge(&head, &rest, &trained);
     let on_validation = task.judge(&head, &rest, &task.partition.validation);
     let origin = match task.partition.origin {
         Origin::Source => "source",
@@ -185,6 +197,7 @@ pub(crate) fn bundle(
         identity: manifest.identity.clone(),
         plan_sha256: manifest.plan_sha256.clone(),
         settings: serde_json::Value::Null,
+        tuned: None,
         temperature: measured.temperature,
         training: TrainingRecord {
             epochs: outcome.epochs,
@@ -261,21 +274,28 @@ fn conclude(
     }
 }
 
-fn not_finite(plan: &TrainPlan, ending: Ending, kept: Option<u32>) -> Failure {
+/// Of a training whose loss became NaN or infinite: `kept` is the epoch whose `what` is in `out`.
+pub(crate) fn diverged(
+    (what, out): (&str, &Path),
+    (ending, kept): (Ending, Option<u32>),
+    remedy: &str,
+) -> Failure {
     let epoch = match ending {
         Ending::NonFinite { epoch } => epoch,
         _ => 0,
     };
     let kept = match kept {
-        Some(epoch) => format!(
-            "the head of epoch {epoch} is kept in `{}`",
-            plan.out.display()
-        ),
+        Some(epoch) => format!("the {what} of epoch {epoch} is kept in `{}`", out.display()),
         None => "nothing is kept".to_owned(),
     };
-    let message = format!(
-        "the loss became NaN or infinite in epoch {epoch}: {kept} (lower --learning-rate from {}, or try --normalise standardise)",
+    let message = format!("the loss became NaN or infinite in epoch {epoch}: {kept} ({remedy})");
+    Failure::new(Exit::Failure, message)
+}
+
+fn not_finite(plan: &TrainPlan, ending: Ending, kept: Option<u32>) -> Failure {
+    let remedy = format!(
+        "lower --learning-rate from {}, or try --normalise standardise",
         plan.settings.learning_rate
     );
-    Failure::new(Exit::Failure, message)
+    diverged(("head", &plan.out), (ending, kept), &remedy)
 }

@@ -41,9 +41,9 @@ pub struct Identity {
     pub precision: String,
     /// Number type the features are stored in.
     pub dtype: FeatureDtype,
-    /// Views of each image; 1 without augmentation.
+    /// Views of each training image, the plain one included; 1 without augmentation.
     pub views: u8,
-    /// Augmentation recipe of the views.
+    /// How the views but the first are made: [`Augment::recipe`](crate::image::Augment::recipe).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<String>,
     /// Seed of the augmentation.

@@ -5,6 +5,7 @@ use std::{fmt, fs, io, ops::Range, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{CacheError, FileFormat, Identity, Layer, PartIndex};
+use crate::source::Split;
 
 /// Name of the manifest in the cache's folder.
 pub(super) const MANIFEST_FILE: &str = "cache.json";
@@ -53,6 +54,15 @@ impl Manifest {
     /// The layer called `name`.
     pub fn layer(&self, name: &str) -> Option<&Layer> {
         self.layers.iter().find(|layer| layer.name == name)
+    }
+
+    /// Feature rows of an image of `split`: all views, but of an image that heads are
+    /// only judged on, the plain view alone.
+    pub fn views_of(&self, split: Split) -> u8 {
+        match split {
+            Split::Train | Split::None => self.identity.views,
+            Split::Val | Split::Test => 1,
+        }
     }
 
     /// Plan rows of a part; empty behind the last one.

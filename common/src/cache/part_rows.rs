@@ -3,12 +3,12 @@
 use std::{iter::Peekable, ops::Range, path::Path, sync::Arc, vec};
 
 use super::{
-    CacheError, CommitRecord, FeatureBatch, FileFormat, Layer, Manifest, PartIndex, Place,
+    Cache, CacheError, CommitRecord, FeatureBatch, FileFormat, Layer, PartIndex, Place,
     arrow_file::ArrowFile, parquet_file::ParquetFile,
 };
 
 /// Batches of one file. That its ids are exactly the part's plan rows without
-/// the rejects, each with all its views, is checked on the way: a file can then
+/// the rejects, each with its views, is checked on the way: a file can then
 /// be neither short nor another part's.
 pub(super) struct PartRows {
     path: Arc<Path>,
@@ -26,14 +26,14 @@ enum Rows {
 impl PartRows {
     /// Opens the file of the manifest's layer number `layer`.
     pub(super) fn open(
-        directory: &Path,
-        manifest: &Manifest,
+        cache: &Cache,
         record: &CommitRecord,
         layer: usize,
     ) -> Result<Self, CacheError> {
+        let manifest = cache.manifest();
         // A valid record has a file for every layer.
         let (file, layer) = (&record.files[layer], manifest.layers[layer].clone());
-        let path = directory.join(&file.path);
+        let path = cache.directory().join(&file.path);
         let rows = match manifest.format {
             FileFormat::Arrow => Rows::Arrow(ArrowFile::open(&path, file.bytes, &layer)?),
             FileFormat::Parquet => Rows::Parquet(ParquetFile::open(&path, file.bytes, &layer)?),
@@ -42,7 +42,7 @@ impl PartRows {
             path: path.into(),
             layer,
             file: rows,
-            expected: ExpectedIds::new(manifest, record),
+            expected: ExpectedIds::new(cache, record),
             failed: false,
         })
     }
@@ -99,23 +99,27 @@ impl Iterator for PartRows {
 
 /// Every (plan row, view) that a part's files hold, in order.
 struct ExpectedIds {
+    cache: Cache,
     rows: Range<u64>,
     rejects: Peekable<vec::IntoIter<u64>>,
-    views: u8,
-    /// View that comes next of the row before `rows`; `views` when it is done.
-    view: u8,
+    /// Views that are left of the row before `rows`.
+    views: Range<u8>,
 }
 
 impl ExpectedIds {
-    fn new(manifest: &Manifest, record: &CommitRecord) -> Self {
+    fn new(cache: &Cache, record: &CommitRecord) -> Self {
         let rejects: Vec<u64> = record.rejects.iter().map(|reject| reject.id).collect();
-        let views = manifest.identity.views;
         Self {
-            rows: manifest.rows_of(PartIndex(record.part)),
+            cache: cache.clone(),
+            rows: cache.rows_of(PartIndex(record.part)),
             rejects: rejects.into_iter().peekable(),
-            views,
-            view: views,
+            views: 0..0,
         }
+    }
+
+    fn views_of(&self, row: u64) -> u8 {
+        let sample = self.cache.plan().get(row);
+        sample.map_or(0, |sample| self.cache.manifest().views_of(sample.split))
     }
 }
 
@@ -123,16 +127,14 @@ impl Iterator for ExpectedIds {
     type Item = (u64, u8);
 
     fn next(&mut self) -> Option<(u64, u8)> {
-        if self.view == self.views {
-            self.view = 0;
-            loop {
-                let row = self.rows.next()?;
-                if self.rejects.next_if_eq(&row).is_none() {
-                    break;
-                }
+        loop {
+            if let Some(view) = self.views.next() {
+                return Some((self.rows.start - 1, view));
+            }
+            let row = self.rows.next()?;
+            if self.rejects.next_if_eq(&row).is_none() {
+                self.views = 0..self.views_of(row);
             }
         }
-        self.view += 1;
-        Some((self.rows.start - 1, self.view - 1))
     }
 }

@@ -104,8 +104,7 @@ impl Batches {
             let Some(record) = self.records.next() else {
                 return Ok(None);
             };
-            let (directory, manifest) = (self.cache.directory(), self.cache.manifest());
-            self.current = Some(PartRows::open(directory, manifest, &record, self.layer)?);
+            self.current = Some(PartRows::open(&self.cache, &record, self.layer)?);
         }
     }
 }

@@ -93,7 +93,7 @@ fn row_problem(
     layer: usize,
 ) -> Result<Option<String>, CacheError> {
     let read = || -> Result<(), CacheError> {
-        let rows = PartRows::open(cache.directory(), cache.manifest(), record, layer)?;
+        let rows = PartRows::open(cache, record, layer)?;
         rows.into_iter().try_for_each(|batch| batch.map(drop))
     };
     match read() {

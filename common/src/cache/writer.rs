@@ -17,7 +17,8 @@ use crate::publish::{self, TEMPORARY_SUFFIX};
 pub struct FeatureRow<'a> {
     /// Plan row of the image.
     pub plan_row: u64,
-    /// View number, from 0, below the identity's `views`.
+    /// View number, from 0, below [`Manifest::views_of`](super::Manifest::views_of) the
+    /// image's split.
     pub view: u8,
     /// One flattened slice a layer (`[dim]`), in the manifest's order.
     pub layers: &'a [&'a [f32]],
@@ -103,7 +104,7 @@ impl PartWriter {
                 .map_err(CacheError::io(&directory.join(&layer.name), "writing"))?;
         }
         self.next_view += 1;
-        if self.next_view == manifest.identity.views {
+        if self.next_view == manifest.views_of(sample.split) {
             self.next_view = 0;
             self.next_row += 1;
         }

@@ -8,7 +8,7 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{EmbedderError, EmbedderOptions, ImageError, load_parameters, preprocess, settings};
+use super::{EmbedderError, EmbedderOptions, ImageError, load_weights, preprocess, settings};
 use crate::{
     backbone::{Network, Parameters},
     engine::{
@@ -111,7 +111,7 @@ impl Calibrator {
         let side = options.preprocess.crop as usize;
         Ok(Self {
             network: options.entry.network(),
-            parameters: load_parameters(&options)?.parameters,
+            parameters: load_weights(options.entry, options.weights.as_ref())?.parameters,
             settings: settings(&options)?,
             preprocessor,
             image_len: 3 * side * side,

@@ -1,5 +1,8 @@
 //! Why features cannot be made.
 
+use std::path::PathBuf;
+
+use super::MODEL_FILE;
 use crate::{
     backbone::{LoadError, UnknownStage, weights::hub::HubError},
     engine::{EngineError, cpu, reference},
@@ -20,6 +23,11 @@ pub enum EmbedderError {
         /// Where its weights come from.
         origin: &'static str,
     },
+    /// A folder that is no fine-tuned run.
+    #[error(
+        "`{}`: the folder holds no `{MODEL_FILE}` (name a weight file, or the folder of a fine-tuned run)", .0.display()
+    )]
+    NoModel(PathBuf),
     /// The Hub could not deliver them.
     #[error(transparent)]
     Hub(#[from] HubError),
@@ -63,6 +71,7 @@ impl EmbedderError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::WeightsNeeded { .. }
+            | Self::NoModel(_)
             | Self::Hub(_)
             | Self::Weights(_)
             | Self::Uncalibrated

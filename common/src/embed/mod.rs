@@ -6,8 +6,10 @@
 
 mod calibration;
 mod error;
+mod weights;
+mod worker;
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::fmt;
 
 use candle_core::Device;
 
@@ -16,48 +18,22 @@ pub use calibration::{
     DEFAULT_MIN_COSINE, Drift, INT8_ROUNDING, sample_order,
 };
 pub use error::{EmbedderError, ImageError};
+pub use weights::{MODEL_FILE, WeightSource, load_weights};
+pub use worker::{View, Worker};
+
+use worker::preprocess;
 
 use crate::{
-    backbone::{
-        Loaded, Network, Parameters,
-        registry::Entry,
-        weights::hub::{HubError, HubFile, Progress},
-    },
+    backbone::{Network, Parameters, registry::Entry},
     cache::{FeatureDtype, Identity},
     engine::{
-        EngineError, Executor, Layer,
+        Executor, Layer,
         cpu::{CpuEngine, Isa, Settings},
         device::{DeviceChoice, Precision, device_name},
         reference::{Placement, Reference},
     },
-    image::{
-        DECODER, DecodeMode, DecodeOptions, Preprocess, PreprocessError, Preprocessor,
-        decode_excerpt,
-    },
+    image::{DECODER, DecodeMode, DecodeOptions, Preprocess, PreprocessError},
 };
-
-/// Where a backbone's weights are: a file, or `hf:OWNER/NAME/FILE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WeightSource {
-    /// A safetensors or torch file.
-    File(PathBuf),
-    /// A file on the Hugging Face Hub.
-    Hub(HubFile),
-    /// Made up, for measurements of speed: features mean nothing.
-    Random,
-}
-
-impl FromStr for WeightSource {
-    type Err = HubError;
-
-    fn from_str(text: &str) -> Result<Self, HubError> {
-        if text.starts_with("hf:") {
-            text.parse().map(Self::Hub)
-        } else {
-            Ok(Self::File(PathBuf::from(text)))
-        }
-    }
-}
 
 /// Everything that decides what features look like and where they are made.
 #[derive(Clone)]
@@ -103,7 +79,7 @@ impl Embedder {
         }
         let device = options.device.open()?;
         options.precision.check(&device)?;
-        let loaded = load_parameters(&options)?;
+        let loaded = load_weights(options.entry, options.weights.as_ref())?;
         let executor = place(&network, &loaded.parameters, &options, &device)?;
         Ok(Self {
             executor,
@@ -114,7 +90,7 @@ impl Embedder {
         })
     }
 
-    /// What the features are: the cache's fingerprint is made of it.
+    /// What the features of plain views are: a cache's fingerprint is made of it.
     pub fn identity(&self, dtype: FeatureDtype) -> Identity {
         Identity {
             backbone: self.options.entry.network().name().to_owned(),
@@ -166,14 +142,7 @@ impl Embedder {
     /// # Errors
     /// A recipe that makes no sense.
     pub fn worker(&self) -> Result<Worker<'_>, PreprocessError> {
-        let side = self.options.preprocess.crop as usize;
-        Ok(Worker {
-            embedder: self,
-            preprocessor: Preprocessor::new(self.options.preprocess, self.executor.layout())?,
-            image_len: 3 * side * side,
-            pixels: Vec::new(),
-            images: 0,
-        })
+        Worker::new(self)
     }
 }
 
@@ -185,80 +154,6 @@ impl fmt::Debug for Embedder {
             .field("device", &self.device_name())
             .finish_non_exhaustive()
     }
-}
-
-/// Decodes images into a batch and runs the backbone on it.
-pub struct Worker<'a> {
-    embedder: &'a Embedder,
-    preprocessor: Preprocessor,
-    image_len: usize,
-    pixels: Vec<f32>,
-    images: usize,
-}
-
-impl<'a> Worker<'a> {
-    /// What the worker belongs to.
-    pub fn embedder(&self) -> &'a Embedder {
-        self.embedder
-    }
-
-    /// Decodes an image file and appends it to the batch.
-    ///
-    /// # Errors
-    /// The image is unusable; the batch is as before.
-    pub fn add(&mut self, file: &[u8]) -> Result<(), ImageError> {
-        let start = self.images * self.image_len;
-        let end = start + self.image_len;
-        if self.pixels.len() < end {
-            self.pixels.resize(end, 0.0);
-        }
-        let pixels = &mut self.pixels[start..end];
-        let decode = &self.embedder.options.decode;
-        preprocess(file, decode, &mut self.preprocessor, pixels)?;
-        self.images += 1;
-        Ok(())
-    }
-
-    /// Runs the backbone on the batch and empties it. Returns for each layer
-    /// `[batch, dim]` f32, images in the order they were added.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn forward(&mut self) -> Result<Vec<Vec<f32>>, EngineError> {
-        let features = self.run();
-        self.clear();
-        features
-    }
-
-    /// Runs the backbone on the batch and keeps it.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn run(&self) -> Result<Vec<Vec<f32>>, EngineError> {
-        if self.images == 0 {
-            return Ok(vec![Vec::new(); self.embedder.layers().len()]);
-        }
-        let pixels = &self.pixels[..self.images * self.image_len];
-        self.embedder
-            .executor
-            .forward_as_laid_out(pixels, self.images)
-    }
-
-    /// Forgets the batch.
-    pub fn clear(&mut self) {
-        self.images = 0;
-    }
-}
-
-/// From the bytes of an image file to its normalised `pixels`.
-fn preprocess(
-    file: &[u8],
-    decode: &DecodeOptions,
-    preprocessor: &mut Preprocessor,
-    pixels: &mut [f32],
-) -> Result<(), ImageError> {
-    let excerpt = decode_excerpt(file, decode, preprocessor.recipe())?;
-    Ok(preprocessor.apply_excerpt(&excerpt, pixels)?)
 }
 
 /// What the CPU engine is built for.
@@ -297,21 +192,4 @@ fn place(
     };
     let reference = Reference::new(network, parameters, &options.layers, placement)?;
     Ok(Box::new(reference))
-}
-
-fn load_parameters(options: &EmbedderOptions) -> Result<Loaded, EmbedderError> {
-    let entry = options.entry;
-    match (&options.weights, entry.embedded) {
-        (Some(WeightSource::File(path)), _) => Ok(entry.load_file(path)?),
-        (Some(WeightSource::Hub(file)), _) => Ok(entry.load_file(&file.fetch(Progress::Bar)?)?),
-        (Some(WeightSource::Random), _) => Ok(Loaded {
-            parameters: Parameters::synthetic(&entry.network()),
-            prefix: String::new(),
-        }),
-        (None, Some(bytes)) => Ok(entry.load_embedded(bytes)?),
-        (None, None) => Err(EmbedderError::WeightsNeeded {
-            name: entry.name,
-            origin: entry.origin,
-        }),
-    }
 }

@@ -1,4 +1,5 @@
-//! The folder a trained head is kept in: `head.safetensors` and `run.json`.
+//! The folder a trained head is kept in: `head.safetensors` and `run.json`, and of a fine-tuned
+//! backbone `model.safetensors`.
 //!
 //! The tensors carry torchvision's names and what a foreign reader must know
 //! as metadata; `run.json` has everything that is needed to repeat the run. It is written
@@ -16,10 +17,12 @@ use std::{
 
 use serde::Deserialize;
 
-pub use record::{FORMAT_VERSION, PathPoint, PathRecord, RunRecord, SplitRecord, TrainingRecord};
+pub use record::{
+    FORMAT_VERSION, PathPoint, PathRecord, RunRecord, SplitRecord, TrainingRecord, TunedRecord,
+};
 
 use super::Head;
-use crate::{digest::sha256_hex, publish::Pending, read::read_at_most};
+use crate::{digest::sha256_hex, embed::MODEL_FILE, publish::Pending, read::read_at_most};
 
 /// Name of the file with the parameters.
 pub const HEAD_FILE: &str = "head.safetensors";
@@ -96,6 +99,22 @@ impl Bundle {
     /// When a file cannot be written; a bundle that was there before then stays.
     /// Where only the renaming fails, that one is gone.
     pub fn save(&mut self, directory: &Path) -> Result<(), BundleError> {
+        self.save_files(directory, None)
+    }
+
+    /// As [`Bundle::save`], with the bytes of a fine-tuned model, whose digest is filled in too.
+    ///
+    /// # Errors
+    /// As [`Bundle::save`].
+    pub fn save_with_model(&mut self, directory: &Path, model: &[u8]) -> Result<(), BundleError> {
+        if let Some(tuned) = &mut self.record.tuned {
+            tuned.model_sha256 = sha256_hex(model);
+        }
+        self.save_files(directory, Some(model))
+    }
+
+    fn save_files(&mut self, directory: &Path, model: Option<&[u8]>) -> Result<(), BundleError> {
+        let model_path = directory.join(MODEL_FILE);
         let tensor_path = directory.join(HEAD_FILE);
         let run_path = directory.join(RUN_FILE);
         let bytes = tensors::to_bytes(&self.head, &self.record)
@@ -106,11 +125,12 @@ impl Bundle {
         json.push(b'\n');
         let head = written(&tensor_path, &bytes)?;
         let run = written(&run_path, &json)?;
-        match fs::remove_file(&run_path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(&run_path, "removing")(error));
-            }
-            _ => {}
+        let model = model.map(|bytes| written(&model_path, bytes)).transpose()?;
+        remove(&run_path)?;
+        match model {
+            Some(model) => model.publish().map_err(failed(&model_path, "publishing"))?,
+            // One of an earlier run would be taken for this one's.
+            None => remove(&model_path)?,
         }
         head.publish().map_err(failed(&tensor_path, "publishing"))?;
         run.publish().map_err(failed(&run_path, "publishing"))
@@ -169,6 +189,16 @@ fn written(path: &Path, bytes: &[u8]) -> Result<Pending, BundleError> {
     let written = pending.write_all(bytes).and_then(|()| pending.flush());
     written.map_err(failed(path, "writing"))?;
     Ok(pending)
+}
+
+/// Removes `path`, if it is there.
+fn remove(path: &Path) -> Result<(), BundleError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed(path, "removing")(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, BundleError> {

@@ -28,7 +28,7 @@ mod tridiagonal;
 pub use blocks::{BLOCK_ROWS, Block, InMemory, RowBlocks, Rows};
 pub use bundle::{
     Bundle, BundleError, FORMAT_VERSION, HEAD_FILE, PathPoint, PathRecord, RUN_FILE, RunRecord,
-    SplitRecord, TrainingRecord,
+    SplitRecord, TrainingRecord, TunedRecord,
 };
 pub use cosines::Cosines;
 pub use forward::Pass;

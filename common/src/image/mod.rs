@@ -3,12 +3,14 @@
 //! In: a whole file as bytes, whatever its name says. Out: [`RgbImage`]
 //! (interleaved RGB8, what Pillow's `Image.open(f).convert("RGB")` gives), or the
 //! [`Excerpt`] of it that a recipe looks at, then a normalised f32
-//! `[3, crop, crop]` or `[crop, crop, 3]` tensor.
+//! `[3, crop, crop]` or `[crop, crop, 3]` tensor: of the centre, or of a random
+//! part ([`Augmentation`]).
 //!
 //! Invariants: the result depends on the bytes and the options alone; no input
 //! panics or allocates more than its pixel cap allows; a damaged file is an
 //! error, never a half-grey picture.
 
+mod augment;
 mod decode;
 mod error;
 mod excerpt;
@@ -24,6 +26,9 @@ mod resample;
 mod resize;
 mod vectors;
 
+pub use augment::{
+    Augment, Augmentation, CROP_RATIO, CROP_SCALE, CropFlip, FLIP_PROBABILITY, ViewKey,
+};
 pub use decode::{DEFAULT_MAX_PIXELS, DecodeMode, DecodeOptions, decode_excerpt, decode_rgb};
 pub use error::{DecodeError, Format, UnknownName};
 pub use excerpt::Excerpt;

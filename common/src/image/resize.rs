@@ -123,7 +123,7 @@ fn source<'a>(
     Ok((source, y.start))
 }
 
-fn picture_error(image: &RgbImage) -> PreprocessError {
+pub(super) fn picture_error(image: &RgbImage) -> PreprocessError {
     PreprocessError::Picture {
         width: image.width,
         height: image.height,

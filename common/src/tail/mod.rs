@@ -21,6 +21,7 @@ mod collective;
 pub mod cpu;
 mod definition;
 mod depth;
+mod file;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod processes;
@@ -30,6 +31,7 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 mod trainer;
+mod trainers;
 
 pub use collective::{Alone, Collective, CollectiveError};
 pub use definition::{NORM_MOMENTUM, NormMode, Tail, TailError, TailOptions};
@@ -37,3 +39,4 @@ pub use processes::{JoinError, processes};
 pub use selection::{Cut, Selection, SelectionError};
 pub use tensors::{Tensor, Tensors};
 pub use trainer::{Batch, GroupStep, State, Step, Trainer, TrainerError};
+pub use trainers::Trainers;

@@ -52,10 +52,7 @@ impl Selection {
                 blocks: known(network),
             });
         }
-        let mut selection = Self {
-            trained: Vec::new(),
-            first_node: network.nodes().len(),
-        };
+        let mut selection = Self::head_alone(network);
         for (node, conv) in convs(network) {
             let stage = stage_of(network, node);
             for name in parameters_of(conv) {
@@ -67,6 +64,14 @@ impl Selection {
             }
         }
         Ok(selection)
+    }
+
+    /// Nothing but the head.
+    pub fn head_alone(network: &Network) -> Self {
+        Self {
+            trained: Vec::new(),
+            first_node: network.nodes().len(),
+        }
     }
 
     /// Names of the backbone's parameters that train, in execution order.

@@ -67,3 +67,12 @@ impl<'a> IntoIterator for &'a Tensors {
         self.0.iter()
     }
 }
+
+impl IntoIterator for Tensors {
+    type Item = Tensor;
+    type IntoIter = std::vec::IntoIter<Tensor>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::calibrate;
 use crate::{
     pipeline::{self, Done, Job},
-    plan::{RejectedParts, RunPlan, Summary},
+    plan::{RejectedParts, RunPlan, Summary, Views},
 };
 
 /// A source in which every input is unusable.
@@ -54,6 +54,7 @@ pub(super) fn run(plan: &RunPlan) -> Result<Exit> {
         cache: &cache,
         source: &source,
         embedder: &embedder,
+        views: plan.views,
         parts: &work.parts,
         threads: plan.threads,
         earlier_rejects: work.earlier_rejects,
@@ -106,7 +107,7 @@ fn open_cache(plan: &RunPlan, listing: &Listing, embedder: &Embedder) -> Result<
         dtype: plan.dtype,
     });
     let setup = Setup {
-        identity: embedder.identity(plan.dtype),
+        identity: Views::identity(plan.views, embedder.identity(plan.dtype)),
         layers: layers.collect(),
         listing,
         format: plan.format,
@@ -213,6 +214,14 @@ fn announce(plan: &RunPlan, embedder: &Embedder, work: &Work, progress: &Progres
         plan.embedder.precision,
         plan.embedder.preprocess
     ));
+    if let Some(views) = plan.views {
+        progress.say(&format!(
+            "{} augmented views of each training image ({}, seed {})",
+            views.count,
+            views.augmentation.augment.recipe(),
+            views.augmentation.seed
+        ));
+    }
 }
 
 fn conclude(

@@ -42,6 +42,14 @@ fn write_features(output: &mut dyn Write, cache: &Path, manifest: &Manifest) -> 
         manifest.format,
         identity.dtype
     )?;
+    if let (Some(augment), Some(seed)) = (&identity.augment, identity.seed) {
+        let views = identity.views;
+        writeln!(
+            output,
+            "views        {views} of each training image: one plain, {} by {augment}, seed {seed}",
+            views - 1
+        )?;
+    }
     writeln!(output, "fingerprint  {}", manifest.fingerprint)?;
     writeln!(output, "classes      {}", manifest.classes.len())
 }

@@ -25,6 +25,7 @@ use common::{
 };
 
 use self::{chunk::Chunks, worker::Worker, writer::Writer};
+use crate::plan::Views;
 
 /// What is to be done.
 pub(crate) struct Job<'a> {
@@ -34,6 +35,8 @@ pub(crate) struct Job<'a> {
     pub source: &'a Source,
     /// What makes features of images.
     pub embedder: &'a Embedder,
+    /// Augmented views of training images.
+    pub views: Option<Views>,
     /// The parts to write, ascending.
     pub parts: &'a [PartIndex],
     /// Worker threads.
@@ -44,6 +47,14 @@ pub(crate) struct Job<'a> {
     pub allowed_rejects: u64,
     /// Set when the user wants the run to stop.
     pub interrupt: &'a Interrupt,
+}
+
+impl Job<'_> {
+    /// Feature rows of the image in a row of the plan, unless it is rejected.
+    fn views_of(&self, plan_row: u64) -> u8 {
+        let sample = self.cache.plan().get(plan_row);
+        sample.map_or(0, |sample| self.cache.manifest().views_of(sample.split))
+    }
 }
 
 /// What was done.
@@ -104,7 +115,9 @@ impl RunError {
 /// # Errors
 /// See [`RunError`]; what was committed before stays.
 pub(crate) fn run(job: &Job<'_>, progress: &mut Progress) -> Result<Done, RunError> {
-    let chunks = Chunks::new(job.cache, job.parts, job.embedder.preferred_batch());
+    let rows_an_image = usize::from(job.cache.manifest().identity.views);
+    let images = job.embedder.preferred_batch() / rows_an_image;
+    let chunks = Chunks::new(job.cache, job.parts, images);
     let pieces = Pieces {
         count: chunks.len() as u64,
         threads: job.threads,

@@ -1,7 +1,8 @@
 //! A worker thread: plan rows in, features out.
 
 use common::{
-    embed,
+    embed::{self, View},
+    image::ViewKey,
     source::{Sample, Source},
 };
 
@@ -11,7 +12,7 @@ use super::{Job, RunError, chunk::Chunk};
 pub(super) struct Embedded {
     /// For each plan row, in order: nothing, or why it has no features.
     pub(super) rejects: Vec<Option<String>>,
-    /// For each layer `[usable rows, dim]` f32.
+    /// For each layer `[views of usable rows, dim]` f32.
     pub(super) layers: Vec<Vec<f32>>,
 }
 
@@ -19,6 +20,8 @@ pub(super) struct Worker<'a> {
     job: &'a Job<'a>,
     embedder: embed::Worker<'a>,
     file: Vec<u8>,
+    /// What was embedded of the chunk so far.
+    layers: Vec<Vec<f32>>,
 }
 
 impl<'a> Worker<'a> {
@@ -27,32 +30,70 @@ impl<'a> Worker<'a> {
             job,
             embedder: job.embedder.worker()?,
             file: Vec::new(),
+            layers: vec![Vec::new(); job.embedder.layers().len()],
         })
     }
 
     /// Reads, decodes and embeds the images of a chunk.
     pub(super) fn embed(&mut self, chunk: &Chunk) -> Result<Embedded, RunError> {
-        let rejects = chunk
-            .rows
-            .clone()
-            .map(|row| match self.job.cache.plan().get(row) {
-                Some(sample) => self.add(sample).err(),
+        let mut rejects = Vec::new();
+        for row in chunk.rows.clone() {
+            let reject = match self.job.cache.plan().get(row) {
+                Some(sample) => self.add(row, sample)?,
                 None => Some("not in the plan".to_owned()),
-            })
-            .collect();
-        let layers = self.embedder.forward()?;
+            };
+            rejects.push(reject);
+        }
+        self.forward()?;
+        let layers = self.layers.iter_mut().map(std::mem::take).collect();
         Ok(Embedded { rejects, layers })
     }
 
-    /// Adds an image to the batch, or says why it cannot be.
-    fn add(&mut self, sample: &Sample) -> Result<(), String> {
+    /// Adds the views of an image to the batch, or says why it has none.
+    fn add(&mut self, row: u64, sample: &Sample) -> Result<Option<String>, RunError> {
         if let Some(problem) = &sample.problem {
-            return Err(problem.clone());
+            return Ok(Some(problem.clone()));
         }
-        read(self.job.source, &sample.uri, &mut self.file)?;
-        self.embedder
-            .add(&self.file)
-            .map_err(|error| error.to_string())
+        if let Err(problem) = read(self.job.source, &sample.uri, &mut self.file) {
+            return Ok(Some(problem));
+        }
+        if self.job.views_of(row) == 1 {
+            let added = self.embedder.add(&self.file);
+            return Ok(added.err().map(|error| error.to_string()));
+        }
+        let picture = match self.embedder.decode(&self.file) {
+            Ok(picture) => picture,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        for view in self.views(row) {
+            if self.embedder.images() >= self.job.embedder.preferred_batch() {
+                self.forward()?;
+            }
+            self.embedder.add_view(&picture, view)?;
+        }
+        Ok(None)
+    }
+
+    /// The views of an image of a training split.
+    fn views(&self, image: u64) -> impl Iterator<Item = View> + use<> {
+        let augmented = self.job.views.into_iter().flat_map(move |views| {
+            (1..=views.count).map(move |view| {
+                View::Augmented(views.augmentation, ViewKey::Cached { image, view })
+            })
+        });
+        std::iter::once(View::Plain).chain(augmented)
+    }
+
+    /// Runs the backbone on the batch.
+    fn forward(&mut self) -> Result<(), RunError> {
+        for (all, batch) in self.layers.iter_mut().zip(self.embedder.forward()?) {
+            if all.is_empty() {
+                *all = batch;
+            } else {
+                all.extend(batch);
+            }
+        }
+        Ok(())
     }
 }
 

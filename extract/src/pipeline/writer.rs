@@ -43,7 +43,7 @@ impl<'a> Writer<'a> {
             Some((part, writer)) if part == chunk.part => writer,
             _ => self.job.cache.write_part(chunk.part)?,
         };
-        let mut usable = 0;
+        let (mut usable, mut rows) = (0, 0);
         for (plan_row, reject) in chunk.rows.clone().zip(&embedded.rejects) {
             match reject {
                 Some(reason) => {
@@ -51,12 +51,15 @@ impl<'a> Writer<'a> {
                     self.count_reject(plan_row, reason)?;
                 }
                 None => {
-                    let layers = self.row(embedded, usable);
-                    writer.push(FeatureRow {
-                        plan_row,
-                        view: 0,
-                        layers: &layers,
-                    })?;
+                    for view in 0..self.job.views_of(plan_row) {
+                        let layers = self.row(embedded, rows);
+                        writer.push(FeatureRow {
+                            plan_row,
+                            view,
+                            layers: &layers,
+                        })?;
+                        rows += 1;
+                    }
                     usable += 1;
                 }
             }
@@ -74,7 +77,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The features of the `index`-th usable row, one slice a layer.
+    /// The features of the `index`-th row, one slice a layer.
     fn row<'e>(&self, embedded: &'e Embedded, index: usize) -> Vec<&'e [f32]> {
         let layers = self.job.embedder.layers().iter().zip(&embedded.layers);
         layers

@@ -11,7 +11,7 @@ use end_to_end::{Workbench, files_below};
 
 use crate::{SMALL, extract_small, small_set};
 
-type Files = Vec<(PathBuf, Vec<u8>)>;
+pub(crate) type Files = Vec<(PathBuf, Vec<u8>)>;
 
 fn expected(bench: &Workbench) -> Files {
     extract_small(bench, "expected", &["--part-rows", "4", "--threads", "1"]).exited(0);
@@ -19,7 +19,7 @@ fn expected(bench: &Workbench) -> Files {
 }
 
 #[track_caller]
-fn assert_same(bench: &Workbench, cache: &str, expected: &Files) {
+pub(crate) fn assert_same(bench: &Workbench, cache: &str, expected: &Files) {
     let found = files_below(&bench.path(cache));
     let names = |files: &Files| files.iter().map(|file| file.0.clone()).collect::<Vec<_>>();
     assert_eq!(names(&found), names(expected));
@@ -91,13 +91,9 @@ fn array_variables_of_slurm_choose_the_shard() {
 }
 
 /// Starts a run of 150 parts that is still at work when its first part is there.
-fn start_and_wait_for_a_part(bench: &Workbench) -> Child {
+pub(crate) fn start_and_wait_for_a_part(bench: &Workbench, options: &[&str]) -> Child {
     small_set(bench, 10, 20);
-    let options = [
-        &["run", "images", "--out", "cache", "--part-rows", "4"],
-        &SMALL[..],
-    ]
-    .concat();
+    let options = [&["run", "images", "--out", "cache"], &SMALL[..], options].concat();
     let mut run = bench
         .command("extract", &options)
         .stderr(Stdio::piped())
@@ -115,7 +111,7 @@ fn start_and_wait_for_a_part(bench: &Workbench) -> Child {
 #[test]
 fn killed_extraction_resumes_without_loss() {
     let bench = Workbench::new();
-    let mut run = start_and_wait_for_a_part(&bench);
+    let mut run = start_and_wait_for_a_part(&bench, &["--part-rows", "4"]);
     run.kill().unwrap();
     run.wait().unwrap();
     let committed = crate::sorted_names(&bench.path("cache/parts"));
@@ -136,7 +132,7 @@ fn killed_extraction_resumes_without_loss() {
 #[test]
 fn terminated_extraction_says_how_to_resume() {
     let bench = Workbench::new();
-    let run = start_and_wait_for_a_part(&bench);
+    let run = start_and_wait_for_a_part(&bench, &["--part-rows", "4"]);
     crate::terminate(&run);
     let output = run.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143));

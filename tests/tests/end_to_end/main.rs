@@ -19,6 +19,7 @@ mod int8;
 mod output;
 mod predictions;
 mod signals;
+mod views;
 
 use std::{
     path::Path,

@@ -57,7 +57,8 @@ pub(crate) struct PredictArgs {
     /// Classes shown for each image by a head of one label
     #[arg(long, default_value_t = TOP_K, value_name = "N")]
     pub(crate) top: usize,
-    /// The backbone's weights [default: the embedded ones, where the head was trained on them]
+    /// The backbone's weights: a file, hf:OWNER/NAME/FILE, or the folder of a run that holds
+    /// model.safetensors [default: the embedded ones, where the head was trained on them]
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<WeightSource>,
     /// Where the backbone runs: auto, cpu, cuda:0, …

@@ -53,6 +53,8 @@ pub(crate) enum Keep {
 struct Epoch {
     training: Vec<Seen>,
     validation: Vec<Seen>,
+    /// Rows of the training: one an image.
+    trained: usize,
     /// Of its last step.
     learning_rates: Vec<f32>,
 }
@@ -211,6 +213,7 @@ impl<'a> Training<'a> {
         let mut epoch = Epoch {
             training: vec![Seen::default(); self.trials.len()],
             validation: vec![Seen::default(); self.trials.len()],
+            trained: order.len(),
             learning_rates: vec![0.0; self.trials.len()],
         };
         let mut answers = Answers::default();
@@ -245,10 +248,10 @@ impl<'a> Training<'a> {
 impl Epoch {
     fn line(&self, task: &Task, (trial, epoch, elapsed_ms): (usize, u32, f64)) -> EpochLine {
         let (training, validation) = (self.training[trial], self.validation[trial]);
-        let share = |seen: Seen, rows: &[u32]| {
+        let share = |seen: Seen, rows: usize| {
             let answers = match task.settings.loss.task() {
-                TaskKind::SingleLabel => rows.len(),
-                TaskKind::MultiLabel => rows.len() * task.classes,
+                TaskKind::SingleLabel => rows,
+                TaskKind::MultiLabel => rows * task.classes,
                 TaskKind::Regression => return None,
             };
             Some(seen.correct as f64 / answers as f64)
@@ -256,9 +259,9 @@ impl Epoch {
         EpochLine {
             epoch,
             train_loss: training.loss.mean(),
-            train_accuracy: share(training, &task.partition.train),
+            train_accuracy: share(training, self.trained),
             val_loss: validation.loss.mean(),
-            val_accuracy: share(validation, &task.partition.validation),
+            val_accuracy: share(validation, task.partition.validation.len()),
             learning_rate: self.learning_rates[trial],
             elapsed_ms,
             best: false,

@@ -87,7 +87,7 @@ pub(super) fn settings(
     step: &StepArgs,
     model: &ModelArgs,
 ) -> Result<Settings, Failure> {
-    let optimizer = method(step)?;
+    let optimizer = method(step.solver, step.momentum, step.nesterov)?;
     let (default_rate, default_decay) = optimizer_defaults(optimizer);
     let settings = Settings {
         epochs: step.epochs,
@@ -164,15 +164,23 @@ impl Settings {
         if let Some(message) = task_refusal(self) {
             return Err(Failure::new(Exit::Usage, message));
         }
-        let fraction = self.val_fraction;
-        let inside = fraction > 0.0 && fraction < 1.0;
-        check("--val-fraction", fraction, inside, "between 0 and 1")
+        check_val_fraction(self.val_fraction)
     }
 }
 
-fn method(step: &StepArgs) -> Result<Method, Failure> {
-    if step.solver == SolverArg::Sgd {
-        let momentum = match step.momentum {
+pub(super) fn check_val_fraction(fraction: f64) -> Result<(), Failure> {
+    let inside = fraction > 0.0 && fraction < 1.0;
+    check("--val-fraction", fraction, inside, "between 0 and 1")
+}
+
+/// The rule that `solver` and its options name.
+pub(super) fn method(
+    solver: SolverArg,
+    momentum: Option<f64>,
+    nesterov: bool,
+) -> Result<Method, Failure> {
+    if solver == SolverArg::Sgd {
+        let momentum = match momentum {
             Some(momentum) => single("--momentum", momentum)?,
             None => DEFAULT_MOMENTUM,
         };
@@ -182,7 +190,6 @@ fn method(step: &StepArgs) -> Result<Method, Failure> {
             (0.0..1.0).contains(&momentum),
             "0 or more, below 1",
         )?;
-        let nesterov = step.nesterov;
         check(
             "--nesterov",
             nesterov,
@@ -191,16 +198,13 @@ fn method(step: &StepArgs) -> Result<Method, Failure> {
         )?;
         return Ok(Method::Sgd { momentum, nesterov });
     }
-    for (option, given) in [
-        ("--momentum", step.momentum.is_some()),
-        ("--nesterov", step.nesterov),
-    ] {
+    for (option, given) in [("--momentum", momentum.is_some()), ("--nesterov", nesterov)] {
         if given {
-            let message = format!("{option}: only sgd has it (add `--solver sgd`)");
+            let message = format!("{option}: only sgd has it (add `--optimizer sgd`)");
             return Err(Failure::new(Exit::Usage, message));
         }
     }
-    Ok(match step.solver {
+    Ok(match solver {
         SolverArg::Adamw => Method::AdamW,
         _ => Method::Adam,
     })

@@ -1,32 +1,22 @@
 //! What a sweep is to do.
 
+mod heads;
+mod tails;
+
 use std::path::PathBuf;
 
-use common::{
-    exit::Exit,
-    head::{Loss, TaskKind},
-};
+use common::{exit::Exit, head::TaskKind};
 
-use super::{
-    Existing, Reporting, Settings, check, convex::positive, existing, memory, reporting, task,
-};
+pub(crate) use heads::{HeadTrials, Refit};
+pub(crate) use tails::TailTrials;
+
+use super::{Existing, Reporting, check, existing, memory, reporting};
 use crate::{
-    cli::{SearchArgs, SweepArgs, SweepTrainingArgs},
+    cli::{SearchArgs, SweepArgs},
     failure::Failure,
     features::Allowance,
-    labels::LabelTable,
-    sweep::{Objective, Search},
+    sweep::{Objective, Search, Trained},
 };
-
-/// Trials of a sweep.
-pub(crate) const DEFAULT_TRIALS: usize = 64;
-
-/// Passes of a trial over the training rows at most. Fewer than a single head's: most trials
-/// are there to be beaten, and the report says when the winner could have used more.
-pub(crate) const DEFAULT_SWEEP_EPOCHS: u32 = 30;
-
-/// Trials of a round: enough to fill a stack, few enough for the next round to learn from.
-pub(crate) const DEFAULT_ROUND: usize = 16;
 
 /// Share of a round's trials that goes on at each rung.
 pub(crate) const DEFAULT_SURVIVORS: f64 = 0.5;
@@ -36,12 +26,6 @@ const MOST: (usize, u32, usize) = (1_000_000, 1000, 1000);
 
 #[derive(Debug)]
 pub(crate) struct SweepPlan {
-    /// At least one; several are searched.
-    pub(crate) caches: Vec<PathBuf>,
-    /// None: the obvious one; several are searched.
-    pub(crate) layers: Vec<String>,
-    /// `None`: the labels of the caches.
-    pub(crate) labels: Option<LabelTable>,
     pub(crate) out: PathBuf,
     /// `Refuse`: a sweep that is there goes on.
     pub(crate) existing: Existing,
@@ -54,72 +38,91 @@ pub(crate) struct SweepPlan {
     pub(crate) round: usize,
     pub(crate) survivors: f64,
     pub(crate) seeds: u32,
-    /// 0 or 1: the validation split.
-    pub(crate) folds: usize,
-    pub(crate) refit: Refit,
-    /// Of lbfgs.
-    pub(crate) tolerance: f64,
-    /// What the space does not say.
-    pub(crate) base: Settings,
+    /// The first of the seeds.
+    pub(crate) seed: u64,
+    pub(crate) subject: SubjectPlan,
     pub(crate) memory: Allowance,
     pub(crate) report: Reporting,
 }
 
-/// What happens to the winner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refit {
-    No,
-    TrainAndValidation,
+/// What trials train, and what the space does not say of it.
+#[derive(Debug)]
+pub(crate) enum SubjectPlan {
+    Heads(Box<HeadTrials>),
+    Tails(Box<TailTrials>),
+}
+
+impl SubjectPlan {
+    /// Which of both.
+    pub(crate) fn trained(&self) -> Trained {
+        match self {
+            Self::Heads(_) => Trained::Heads,
+            Self::Tails(_) => Trained::Tails,
+        }
+    }
+}
+
+/// What `args` ask to be trained.
+pub(super) fn trained(args: &SweepArgs) -> Trained {
+    if args.tuning.unfreeze.is_empty() {
+        Trained::Heads
+    } else {
+        Trained::Tails
+    }
 }
 
 pub(super) fn plan(args: SweepArgs) -> Result<SweepPlan, Failure> {
-    let search = args.search;
-    check_search(&search)?;
-    let caches: Vec<PathBuf> = args.cache.into_iter().chain(args.caches).collect();
-    repeated(
-        "--cache",
-        caches.iter().map(|cache| cache.to_string_lossy()),
-    )?;
-    repeated("--layer", args.layers.iter())?;
-    let (loss, labels) = task::task(args.task)?;
+    let trained = trained(&args);
+    let (trials, round) = match trained {
+        Trained::Heads => (heads::DEFAULT_TRIALS, heads::DEFAULT_ROUND),
+        Trained::Tails => (tails::DEFAULT_TRIALS, tails::DEFAULT_ROUND),
+    };
+    let search = &args.search;
+    let (trials, round) = (
+        search.trials.unwrap_or(trials),
+        search.round.unwrap_or(round),
+    );
+    check_search(search, trials, round)?;
+    let (subject, task) = match trained {
+        Trained::Heads => {
+            let subject = heads::plan(&args)?;
+            let task = subject.base.loss.task();
+            (SubjectPlan::Heads(Box::new(subject)), task)
+        }
+        Trained::Tails => {
+            let subject = tails::plan(&args)?;
+            (SubjectPlan::Tails(Box::new(subject)), TaskKind::SingleLabel)
+        }
+    };
     Ok(SweepPlan {
-        caches,
-        layers: args.layers,
-        labels,
+        subject,
         out: args.out.unwrap_or_default(),
         existing: existing(args.overwrite),
         search: search.search,
-        trials: search.trials,
-        space: search.space,
-        objective: objective(search.objective, loss.task())?,
-        round: search.round,
+        trials,
+        objective: objective(search.objective, task)?,
+        round,
         survivors: search.survivors,
         seeds: search.seeds,
-        folds: search.folds,
-        refit: if search.refit {
-            Refit::TrainAndValidation
-        } else {
-            Refit::No
-        },
-        tolerance: positive("--tolerance", args.training.tolerance)?,
-        base: base(loss, &args.training)?,
+        seed: args.training.seed,
+        space: args.search.space,
         memory: memory::allowance(args.memory),
         report: reporting(args.report),
     })
 }
 
-fn check_search(search: &SearchArgs) -> Result<(), Failure> {
-    let (trials, seeds, folds) = MOST;
+fn check_search(search: &SearchArgs, trials: usize, round: usize) -> Result<(), Failure> {
+    let (most, seeds, folds) = MOST;
     check(
         "--trials",
-        search.trials,
-        (1..=trials).contains(&search.trials),
+        trials,
+        (1..=most).contains(&trials),
         "1 to 1000000",
     )?;
     check(
         "--round",
-        search.round,
-        (1..=trials).contains(&search.round),
+        round,
+        (1..=most).contains(&round),
         "1 to 1000000",
     )?;
     check(
@@ -168,20 +171,4 @@ fn objective(asked: Option<Objective>, task: TaskKind) -> Result<Objective, Fail
         (None, TaskKind::SingleLabel) => Ok(Objective::Accuracy),
         (None, TaskKind::MultiLabel | TaskKind::Regression) => Ok(Objective::Loss),
     }
-}
-
-fn base(loss: Loss, args: &SweepTrainingArgs) -> Result<Settings, Failure> {
-    let settings = Settings {
-        epochs: args.epochs,
-        patience: (args.patience > 0).then_some(args.patience),
-        schedule: args.schedule,
-        warmup_epochs: args.warmup_epochs,
-        class_weights: args.class_weights.into(),
-        sampling: args.sampling,
-        val_fraction: args.val_fraction,
-        seed: args.seed,
-        loss,
-        ..Settings::default()
-    };
-    settings.check().map(|()| settings)
 }

@@ -1,15 +1,15 @@
 //! The backbone that a prediction runs through.
 
 use common::{
-    backbone::registry,
-    embed::{Calibration, Embedder, EmbedderOptions, INT8_ROUNDING, Worker},
-    engine::device::Precision,
-    exit::Exit,
+    embed::{Embedder, WeightSource, Worker},
     head::RunRecord,
-    image::{DecodeMode, DecodeOptions, ExifPolicy, Preprocess},
 };
 
-use crate::{failure::Failure, plan::PredictPlan};
+use crate::{
+    embedder::{self, Wanted},
+    failure::Failure,
+    plan::PredictPlan,
+};
 
 /// From the bytes of image files to the features of one layer, in batches.
 pub(super) trait Backbone {
@@ -36,56 +36,16 @@ impl Backbone for Worker<'_> {
 /// The backbone, preprocessing and layer that the record names, with the plan's weights
 /// on the plan's device.
 pub(super) fn load(record: &RunRecord, plan: &PredictPlan) -> Result<Embedder, Failure> {
-    let identity = &record.identity;
-    let unknown = |field: &str, problem: String| {
-        let message = format!(
-            "run `{}`: {field} of its cache: {problem}",
-            plan.run.display()
-        );
-        Failure::new(Exit::Input, message)
+    let own = || {
+        let model = record.tuned.as_ref();
+        model.map(|_| WeightSource::File(plan.run.clone()))
     };
-    let entry = registry::find(&identity.backbone)
-        .map_err(|error| unknown("backbone", error.to_string()))?;
-    let preprocess: Preprocess = serde_json::from_value(identity.preprocessing.clone())
-        .map_err(|error| unknown("preprocessing", error.to_string()))?;
-    let exif: ExifPolicy = identity
-        .exif
-        .parse()
-        .map_err(|error| unknown("EXIF policy", format!("{error}")))?;
-    let mode = match &identity.decode {
-        Some(word) => word
-            .parse()
-            .map_err(|error| unknown("decoding", format!("{error}")))?,
-        None => DecodeMode::Exact,
-    };
-    let precision: Precision = identity
-        .precision
-        .parse()
-        .map_err(|problem| unknown("precision", problem))?;
-    let calibration = identity.calibration.clone().map(serde_json::from_value);
-    let calibration: Option<Calibration> = calibration
-        .transpose()
-        .map_err(|error| unknown("calibration", error.to_string()))?;
-    if calibration
-        .as_ref()
-        .is_some_and(|calibration| calibration.rounding != INT8_ROUNDING)
-    {
-        let problem = "another version of int8 (extract and train again)".to_owned();
-        return Err(unknown("calibration", problem));
-    }
-    let options = EmbedderOptions {
-        entry,
-        weights: plan.weights.clone(),
+    let wanted = Wanted {
+        weights: plan.weights.clone().or_else(own),
         layers: vec![record.layer.clone()],
-        preprocess,
-        decode: DecodeOptions {
-            exif,
-            mode,
-            max_pixels: plan.max_pixels,
-        },
         device: plan.device,
-        precision,
-        calibration,
+        max_pixels: plan.max_pixels,
     };
-    Embedder::load(options).map_err(Failure::of)
+    let place = format!("run `{}`", plan.run.display());
+    embedder::load(&record.identity, wanted, &place)
 }

@@ -45,6 +45,8 @@ pub(super) struct Value {
 pub(super) struct Guess {
     pub(super) class: String,
     pub(super) probability: f32,
+    /// Before the temperature.
+    pub(super) logit: f32,
 }
 
 /// A backbone with a head on it, for one thread.
@@ -127,6 +129,7 @@ impl<'a, B: Backbone> Classifier<'a, B> {
         let guess = |class: usize| Guess {
             class: self.bundle.record.classes[class].clone(),
             probability: sigmoid(logits[class]) as f32,
+            logit: logits[class],
         };
         reached.map(guess).collect()
     }
@@ -144,6 +147,7 @@ impl<'a, B: Backbone> Classifier<'a, B> {
         let guesses = classes.map(|class| Guess {
             class: record.classes[class].clone(),
             probability: powers[class] / partition,
+            logit: logits[class],
         });
         guesses.collect()
     }

@@ -94,6 +94,7 @@ mod tests {
             answer: Some(Answer::Top(vec![Guess {
                 class: "a\nb".to_owned(),
                 probability: 0.25,
+                logit: -1.5,
             }])),
             error: None,
         };

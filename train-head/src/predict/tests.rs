@@ -126,6 +126,7 @@ fn classes_are_predicted_from_their_thresholds_on_and_numbers_as_they_are() {
     let guess = |class: &str, logit| Guess {
         class: class.to_owned(),
         probability: sigmoid(logit),
+        logit: logit as f32,
     };
     for (thresholds, expected) in [
         ([0.5, 0.5], vec![guess("right", 3.0), guess("left", 1.0)]),

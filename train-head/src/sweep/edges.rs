@@ -1,6 +1,9 @@
 //! Where the winner lies on the edge of the space, a better one may lie beyond it.
 
-use super::space::{Dimension, Domain, Point, Scale, Space, Value};
+use super::{
+    name::{Kind, Upper},
+    space::{Dimension, Domain, Point, Scale, Space, Value},
+};
 
 /// Share of a range that counts as its edge.
 pub(crate) const EDGE: f64 = 0.05;
@@ -43,8 +46,9 @@ fn edge(dimension: &Dimension, value: &Value) -> Option<String> {
             (low, high, *number == low, *number == high)
         }
     };
-    // Nothing lies below 0.
-    let end = match (at_low && low > 0.0, at_high) {
+    // Nothing lies below 0, or above a share of 1.
+    let is_most = matches!(dimension.name.kind(), Kind::Real { to: Upper::One, .. }) && high == 1.0;
+    let end = match (at_low && low > 0.0, at_high && !is_most) {
         (true, _) => "lower",
         (_, true) => "upper",
         _ => return None,
@@ -64,12 +68,12 @@ fn edge(dimension: &Dimension, value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::file;
+    use crate::sweep::{Trained, file};
 
     #[test]
     fn winner_at_an_end_is_told_and_natural_ends_are_not() {
         let space = file::parse(
-            "learning_rate = { low = 1e-4, high = 1, scale = \"log\" }\nbatch_size = [64, 128, 256]\ndropout = [0.0, 0.2, 0.5]\nhidden = [0, 512]",
+            "learning_rate = { low = 1e-4, high = 1, scale = \"log\" }\nbatch_size = [64, 128, 256]\ndropout = [0.0, 0.2, 0.5]\nhidden = [0, 512]", Trained::Heads,
         )
         .unwrap();
         let found = |numbers: [f64; 4]| {
@@ -93,5 +97,9 @@ mod tests {
             "{}",
             notes[1]
         );
+
+        let space = file::parse("layer_decay = [0.5, 0.7, 1.0]", Trained::Tails).unwrap();
+        let notes = |decay| edges(&space, &vec![Some(Value::Number(decay))]).len();
+        assert_eq!([0.5, 0.7, 1.0].map(notes), [1, 0, 0]);
     }
 }

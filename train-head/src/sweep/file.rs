@@ -6,28 +6,11 @@ use common::{exit::Exit, read::read_at_most};
 use toml::{Table, Value as Toml};
 
 use super::{
-    name::{Bound, Kind, Name},
+    name::{Kind, Lower, Name, Upper},
     space::{Dimension, Domain, Range, Scale, Space, Value},
+    trained::Trained,
 };
 use crate::failure::{Failure, OrExit};
-
-/// The space that is searched unless told otherwise, and what `--print-space` prints.
-pub(crate) const DEFAULT_SPACE: &str = r#"# What `train-head sweep` searches. For every name either a range,
-#     { low = 1e-4, high = 3e-2, scale = "log" }   (or "linear"; a grid takes `points` of it, 5 unless given)
-# or a list of choices, or one value that all trials share. A name that is left out has the default of
-# `train-head linear`. Solvers are adam, adamw, sgd, and two that have `normalise` and one more of the names: lbfgs, logistic
-# regression, has `c`; ridge, ridge classification, has `lambda` = { low = 1e-6, high = 1e6, scale = "log" }. Losses of ridge
-# are those at the temperature that fits best. Learning rates of sgd are about 100 times those of adam: search it on its own.
-solver = ["adamw", "lbfgs"]
-learning_rate = { low = 1e-4, high = 3e-2, scale = "log" }
-batch_size = [128, 512]
-weight_decay = { low = 1e-4, high = 1.0, scale = "log" }
-c = { low = 1e-5, high = 10.0, scale = "log" }
-label_smoothing = [0.0, 0.1]
-dropout = [0.0, 0.2, 0.5]
-hidden = [0, 512]                           # hidden units; 0: a linear head
-normalise = ["none", "l2", "standardise"]
-"#;
 
 /// Values that a grid takes of a range.
 pub(crate) const DEFAULT_POINTS: u32 = 5;
@@ -35,25 +18,24 @@ pub(crate) const DEFAULT_POINTS: u32 = 5;
 /// Largest space file that is read.
 const MAX_SPACE_BYTES: u64 = 1 << 20;
 
-/// Reads a space file.
-pub(crate) fn read(path: &Path) -> Result<Space, Failure> {
+/// Reads a space file of trials that train `trained`.
+pub(crate) fn read(path: &Path, trained: Trained) -> Result<Space, Failure> {
     let place = format!("space `{}`", path.display());
     let text = read_at_most(path, MAX_SPACE_BYTES)
         .or_exit(Exit::Input)
         .and_then(|bytes| String::from_utf8(bytes).or_exit(Exit::Input))
         .map_err(|failure| failure.within(&place))?;
-    parse(&text).map_err(|problem| Failure::new(Exit::Input, format!("{place}: {problem}")))
+    parse(&text, trained)
+        .map_err(|problem| Failure::new(Exit::Input, format!("{place}: {problem}")))
 }
 
-/// The space that `text` describes, in the order of [`Name::ALL`].
-pub(crate) fn parse(text: &str) -> Result<Space, String> {
+/// The space that `text` describes, in the order of [`Trained::names`].
+pub(crate) fn parse(text: &str, trained: Trained) -> Result<Space, String> {
     let table: Table = text.parse().map_err(|error| syntax_error(text, &error))?;
-    let searchable = Name::IN_FILES;
+    let searchable = trained.names();
     for name in table.keys() {
-        if [Name::Cache, Name::Layer]
-            .iter()
-            .any(|other| other.as_str() == name)
-        {
+        let mut of_options = Name::OF_OPTIONS.iter();
+        if of_options.any(|other| other.as_str() == name) {
             return Err(format!(
                 "`{name}` is chosen on the command line (give --{name} several times)"
             ));
@@ -142,17 +124,17 @@ fn number(name: Name, value: &Toml) -> Result<f64, String> {
             number.fract() == 0.0 && (f64::from(least)..=f64::from(most)).contains(&number),
             format!("whole numbers from {least} to {most}"),
         ),
-        Kind::Real { least, below } => {
-            let (above, from) = match least {
-                Bound::Zero => (number >= 0.0, "0 or more"),
-                Bound::AboveZero => (number > 0.0, "above 0"),
+        Kind::Real { from, to } => {
+            let (above, from) = match from {
+                Lower::Zero => (number >= 0.0, "0 or more"),
+                Lower::AboveZero => (number > 0.0, "above 0"),
             };
-            let top = if below.is_finite() {
-                format!(", below {below}")
-            } else {
-                String::new()
+            let (below, to) = match to {
+                Upper::None => (number < f64::INFINITY, ""),
+                Upper::BelowOne => (number < 1.0, ", below 1"),
+                Upper::One => (number <= 1.0, ", at most 1"),
             };
-            (above && number < below, format!("numbers {from}{top}"))
+            (above && below, format!("numbers {from}{to}"))
         }
         Kind::Word(_) => (false, "words".to_owned()),
     };
@@ -223,17 +205,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn default_space_is_valid_and_has_every_name_but_those_of_solvers_it_leaves_out() {
-        let names = |text: &str| -> Vec<Name> {
-            let space = parse(text).unwrap();
+    fn default_spaces_are_valid_and_name_all_that_can_be_searched() {
+        let names = |text: &str, trained| -> Vec<Name> {
+            let space = parse(text, trained).unwrap();
             space.0.iter().map(|dimension| dimension.name).collect()
         };
-        let mut expected = Name::IN_FILES.to_vec();
+        let heads = Trained::Heads.default_space();
+        let mut expected = Trained::Heads.names().to_vec();
         expected.retain(|name| *name != Name::Lambda);
-        assert_eq!(names(DEFAULT_SPACE), expected);
-        let with_ridge = DEFAULT_SPACE.replace("\"lbfgs\"]", "\"lbfgs\", \"ridge\"]")
+        assert_eq!(names(heads, Trained::Heads), expected);
+        let with_ridge = heads.replace("\"lbfgs\"]", "\"lbfgs\", \"ridge\"]")
             + "lambda = { low = 1e-6, high = 1e6, scale = \"log\" }\n";
-        assert_eq!(names(&with_ridge), Name::IN_FILES);
+        assert_eq!(names(&with_ridge, Trained::Heads), Trained::Heads.names());
+        let tails = Trained::Tails.default_space();
+        assert!(!names(tails, Trained::Tails).is_empty());
+        for name in Trained::Tails.names() {
+            assert!(tails.contains(name.as_str()), "{name}");
+        }
     }
 
     #[test]
@@ -269,9 +257,31 @@ mod tests {
             ("solver = \"ridge\"\nlambda = 0", "above 0"),
             ("dropout = 0.1\ndropout = ", "line 2"),
         ] {
-            let problem = parse(text).unwrap_err();
+            let problem = parse(text, Trained::Heads).unwrap_err();
             assert!(problem.contains(said), "{text}: {problem}");
             assert!(!problem.contains('\n'), "{problem}");
         }
+    }
+
+    #[test]
+    fn names_of_heads_and_of_fine_tuning_are_told_apart() {
+        for (text, said) in [
+            (
+                "c = 0.1",
+                "unknown name `c` (known are optimizer, learning_rate",
+            ),
+            ("solver = \"adam\"", "unknown name `solver`"),
+            ("unfreeze = [\"fc\"]", "give --unfreeze several times"),
+            ("layer_decay = [0.5, 1.1]", "numbers above 0, at most 1"),
+            ("bn = \"eval\"", "none of frozen, train"),
+            ("optimizer = \"lbfgs\"", "none of adamw, adam, sgd"),
+            ("ema = 1.0", "0 or more, below 1"),
+        ] {
+            let problem = parse(text, Trained::Tails).unwrap_err();
+            assert!(problem.contains(said), "{text}: {problem}");
+        }
+        let problem = parse("mixup = 0.1", Trained::Heads).unwrap_err();
+        assert!(problem.contains("unknown name `mixup`"), "{problem}");
+        assert!(parse("layer_decay = 1.0", Trained::Tails).is_ok());
     }
 }

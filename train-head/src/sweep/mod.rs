@@ -6,132 +6,117 @@
 //!     └──────────── what did well so far ◄───────────┴──► best/, a run like any other
 //! ```
 //!
+//! What trials train is a `subject`: `heads` on features, or `tails`, fine-tunings. Everything else is the
+//! same for both.
+//!
 //! Rounds are the unit of progress: one that was interrupted is run again, with the same
 //! points. All that is random comes from the seed, so a sweep that was stopped ends as if it
 //! had not been.
 
-mod candidate;
+mod best;
 mod edges;
 mod file;
+mod heads;
 mod name;
-mod paths;
 mod progress;
 mod record;
-mod refit;
-mod replicates;
 mod report;
-mod round;
+mod rungs;
 mod search;
-mod source;
 mod space;
+mod subject;
 mod table;
+mod tails;
 mod tpe;
+mod trained;
 mod trial;
-mod useful;
-mod winner;
 
 use std::time::Instant;
 
 use common::{exit::Exit, interrupt::Interrupt, output, progress::warn};
 
-use file::DEFAULT_SPACE;
 pub(crate) use search::Search;
+pub(crate) use trained::Trained;
 pub(crate) use trial::Objective;
 
 use self::{
-    candidate::Candidate,
+    heads::{Heads, source, useful},
     progress::Progress,
     record::{FORMAT_VERSION, SweepRecord},
-    round::{Ground, Replicate, Round},
     search::Chooser,
-    source::Source,
     space::{Point, Space},
-    trial::{Finished, ranked},
-    winner::Winner,
+    subject::{Again, Company, Round, Subject},
+    tails::Tails,
+    trial::{Figures, Finished, ranked},
 };
 use crate::{
     failure::{Failure, OrExit},
     folder::claim,
-    plan::{Existing, Refit, SweepPlan},
+    plan::{Existing, SubjectPlan, SweepPlan},
 };
 
-/// Everything that a sweep's rounds have in common.
-struct Sweep<'a> {
+/// A sweep of trials that train `S`.
+struct Sweep<'a, S> {
     plan: &'a SweepPlan,
-    space: Space,
-    sources: &'a [Source],
-    replicates: &'a [Replicate],
+    space: &'a Space,
+    subject: S,
     /// How many trials there will be.
     total: usize,
 }
 
 /// Runs the sweep, or what is left of it.
 pub(crate) fn run(plan: &SweepPlan) -> Result<Exit, Failure> {
-    let start = Instant::now();
     let stop = Interrupt::listen().or_exit(Exit::Failure)?;
-    let mut space = match &plan.space {
-        Some(path) => {
-            let space = file::read(path)?;
-            useful::check(&space, &plan.base, path).map(|()| space)?
+    let space = &space(plan)?;
+    let total = total_trials(plan, space)?;
+    match &plan.subject {
+        SubjectPlan::Heads(own) => Sweep {
+            subject: Heads::open(plan, own, space, &stop)?,
+            plan,
+            space,
+            total,
         }
-        None => {
-            let space = file::parse(DEFAULT_SPACE);
-            let space = space.map_err(|problem| Failure::new(Exit::Failure, problem))?;
-            useful::fitted(space, &plan.base)
+        .run(&stop),
+        SubjectPlan::Tails(own) => Sweep {
+            subject: Tails::open(plan, own, space, &stop)?,
+            plan,
+            space,
+            total,
         }
-    };
-    space.0.extend(source::dimensions(plan));
-    let total = total_trials(plan, &space)?;
-    let sources = source::open(plan, &stop)?;
-    let replicates = replicates::replicates(plan, &sources[0])?;
-    let _claim = claim(&plan.out, "sweep")?;
-    if plan.existing == Existing::Replace {
-        record::forget(&plan.out)?;
+        .run(&stop),
     }
-    sweep_record(plan, &space, &sources)?.claim(&plan.out)?;
-    let sweep = Sweep {
-        plan,
-        space,
-        sources: &sources,
-        replicates: &replicates,
-        total,
-    };
-    let size = (total, plan.base.epochs);
-    let mut progress = Progress::new(size, plan.objective, plan.report.verbosity);
-    progress.begin(&sweep);
-    let mut trials = table::read(&plan.out, &sweep.space).or_exit(Exit::Input)?;
-    let stopped = sweep.run_rounds(&mut trials, (&mut progress, &stop));
-    progress.finish();
-    if let Some(exit) = stopped? {
-        let message = format!(
-            "stopped by a signal: {} of {total} trials are over and kept in `{}` (go on with the same command)",
-            trials.len(),
-            plan.out.display()
-        );
-        warn(&message);
-        return Ok(exit);
-    }
-    let Some(best) = ranked(&trials, plan.objective)
-        .into_iter()
-        .find(|trial| trial.has_result())
-    else {
-        let message = format!(
-            "sweep `{}`: the loss became NaN or infinite in all {} trials (lower the learning rates, or normalise)",
-            plan.out.display(),
-            trials.len()
-        );
-        return Err(Failure::new(Exit::Failure, message));
-    };
-    if let Some(exit) = sweep.complete((best, &trials), (&mut progress, &stop))? {
-        return Ok(exit);
-    }
-    report::print(&sweep, &trials, best, start.elapsed())?;
-    Ok(Exit::Success)
 }
 
-/// Prints the default space.
-pub(crate) fn print_space() -> Result<Exit, Failure> {
-    output::print(|output| output.write_all(DEFAULT_SPACE.as_bytes())).map_err(Failure::of)?;
+/// What is searched, the choices of the command line last.
+fn space(plan: &SweepPlan) -> Result<Space, Failure> {
+    let trained = plan.subject.trained();
+    let mut space = match &plan.space {
+        Some(path) => file::read(path, trained)?,
+        None => file::parse(trained.default_space(), trained)
+            .map_err(|problem| Failure::new(Exit::Failure, problem))?,
+    };
+    match &plan.subject {
+        SubjectPlan::Heads(own) => {
+            match &plan.space {
+                Some(path) => useful::check(&space, &own.base, path)?,
+                None => space = useful::fitted(space, &own.base),
+            }
+            space.0.extend(source::dimensions(own));
+        }
+        SubjectPlan::Tails(own) => {
+            if let Some(path) = &plan.space {
+                tails::check(&space, own, path)?;
+            }
+            space.0.push(tails::dimension(own));
+        }
+    }
+    Ok(space)
+}
+
+/// Prints the default space of trials that train `trained`.
+pub(crate) fn print_space(trained: Trained) -> Result<Exit, Failure> {
+    let text = trained.default_space().as_bytes();
+    output::print(|output| output.write_all(text)).map_err(Failure::of)?;
     Ok(Exit::Success)
 }
 
@@ -151,159 +136,139 @@ fn total_trials(plan: &SweepPlan, space: &Space) -> Result<usize, Failure> {
     Ok(points)
 }
 
-fn sweep_record(
-    plan: &SweepPlan,
-    space: &Space,
-    sources: &[Source],
-) -> Result<SweepRecord, Failure> {
-    let mut settings = serde_json::json!({
-        "space": space,
-        "search": plan.search,
-        "round": plan.round,
-        "objective": plan.objective,
-        "survivors": plan.survivors,
-        "seeds": plan.seeds,
-        "folds": plan.folds,
-        "tolerance": plan.tolerance,
-        "base": plan.base,
-    });
-    if let Some(labels) = &sources[0].dataset.label_record {
-        settings["labels"] = serde_json::json!(labels);
+impl<S: Subject> Sweep<'_, S> {
+    fn run(&self, stop: &Interrupt) -> Result<Exit, Failure> {
+        let start = Instant::now();
+        let (plan, total) = (self.plan, self.total);
+        let _claim = claim(&plan.out, "sweep")?;
+        if plan.existing == Existing::Replace {
+            record::forget(&plan.out)?;
+        }
+        self.record()?.claim(&plan.out)?;
+        let size = (total, self.subject.epochs());
+        let mut progress = Progress::new(size, plan.objective, plan.report.verbosity);
+        progress.begin(self);
+        let mut trials = table::read(&plan.out, self.space).or_exit(Exit::Input)?;
+        let stopped = self.run_rounds(&mut trials, (&mut progress, stop));
+        progress.finish();
+        if let Some(exit) = stopped? {
+            let message = format!(
+                "stopped by a signal: {} of {total} trials are over and kept in `{}` (go on with the same command)",
+                trials.len(),
+                plan.out.display()
+            );
+            warn(&message);
+            return Ok(exit);
+        }
+        let Some(best) = ranked(&trials, plan.objective)
+            .into_iter()
+            .find(|trial| trial.has_result())
+        else {
+            let message = format!(
+                "sweep `{}`: the loss became NaN or infinite in all {} trials ({})",
+                plan.out.display(),
+                trials.len(),
+                self.subject.remedy()
+            );
+            return Err(Failure::new(Exit::Failure, message));
+        };
+        if let Some(exit) = self.complete((best, &trials), (&mut progress, stop))? {
+            return Ok(exit);
+        }
+        report::print(self, &trials, best, start.elapsed())?;
+        Ok(Exit::Success)
     }
-    Ok(SweepRecord {
-        format_version: FORMAT_VERSION,
-        sources: sources.iter().map(Source::record).collect(),
-        settings: serde_json::from_value(settings).or_exit(Exit::Failure)?,
-    })
-}
 
-impl Sweep<'_> {
+    fn record(&self) -> Result<SweepRecord, Failure> {
+        let plan = self.plan;
+        let (sources, own) = self.subject.record()?;
+        let mut settings = serde_json::json!({
+            "space": self.space,
+            "search": plan.search,
+            "round": plan.round,
+            "objective": plan.objective,
+            "survivors": plan.survivors,
+            "seeds": plan.seeds,
+        });
+        if let (Some(settings), Some(own)) = (settings.as_object_mut(), own.as_object()) {
+            settings.extend(own.clone());
+        }
+        Ok(SweepRecord {
+            format_version: FORMAT_VERSION,
+            sources,
+            settings: serde_json::from_value(settings).or_exit(Exit::Failure)?,
+        })
+    }
+
     /// Runs the rounds that are left; the exit code of a signal, if one came.
     fn run_rounds(
         &self,
         trials: &mut Vec<Finished>,
         (progress, stop): (&mut Progress, &Interrupt),
     ) -> Result<Option<Exit>, Failure> {
+        let objective = self.plan.objective;
         let chooser = Chooser {
-            space: &self.space,
+            space: self.space,
             search: self.plan.search,
-            seed: self.plan.base.seed,
+            seed: self.plan.seed,
         };
         while trials.len() < self.total {
             let round = trials.last().map_or(0, |trial| trial.round + 1);
             let count = self.plan.round.min(self.total - trials.len());
-            let ranking = ranked(trials, self.plan.objective);
+            let ranking = ranked(trials, objective);
             let points: Vec<&Point> = ranking.iter().map(|trial| &trial.point).collect();
-            let candidates: Vec<Candidate> = chooser
-                .round(round, count, &points)
-                .into_iter()
-                .map(|point| Candidate::new(&self.space, self.plan, point))
-                .collect();
-            let best = ranking
-                .first()
-                .filter(|trial| trial.has_result())
-                .map(|trial| trial.figures);
-            progress.round(&self.space, &candidates, (trials.len(), self.total));
-            let ground = self.ground();
-            let first = trials.len() as u32;
-            let done = round::run(&ground, &candidates, (round, first), (progress, stop))?;
-            self.keep_winner(&done, &candidates, best)?;
+            let company = Company {
+                round,
+                first: trials.len() as u32,
+                points: chooser.round(round, count, &points),
+            };
+            let best = ranking.first().filter(|trial| trial.has_result());
+            let best = best.map(|trial| trial.figures);
+            progress.round(self.space, &company.points, (trials.len(), self.total));
+            let done = self.subject.train(&company, (progress, stop))?;
+            self.keep_winner(&done, best)?;
             if let Some(exit) = done.interrupted {
                 return Ok(Some(exit));
             }
             trials.extend(done.trials);
-            table::write(&self.plan.out, &self.space, trials).or_exit(Exit::Failure)?;
-            progress.best(&self.space, ranked(trials, self.plan.objective)[0]);
+            table::write(&self.plan.out, self.space, trials).or_exit(Exit::Failure)?;
+            self.subject.tidy()?;
+            progress.best(self.space, ranked(trials, objective)[0]);
         }
         Ok(None)
     }
 
-    fn ground(&self) -> Ground<'_> {
-        Ground {
-            datasets: self.sources.iter().map(|source| &source.dataset).collect(),
-            classes: self.sources[0].dataset.names.len(),
-            replicates: self.replicates,
-            objective: self.plan.objective,
-            survivors: self.plan.survivors,
-            epochs: self.plan.base.epochs,
-        }
-    }
-
-    /// Saves the best head of a round where it beats `best`, those of the rounds before.
-    fn keep_winner(
-        &self,
-        done: &Round,
-        candidates: &[Candidate],
-        best: Option<trial::Figures>,
-    ) -> Result<(), Failure> {
-        let ranking = ranked(&done.trials, self.plan.objective);
+    /// Saves the best trial of a round where it beats `best`, those of the rounds before.
+    fn keep_winner(&self, done: &Round<S::Made>, best: Option<Figures>) -> Result<(), Failure> {
+        let objective = self.plan.objective;
+        let ranking = ranked(&done.trials, objective);
         let Some(first) = ranking.into_iter().find(|trial| trial.has_result()) else {
             return Ok(());
         };
-        let better =
-            best.is_none_or(|best| first.figures.compare(&best, self.plan.objective).is_lt());
-        if !better {
+        if best.is_some_and(|best| first.figures.compare(&best, objective).is_ge()) {
             return Ok(());
         }
         let index = (first.trial - done.trials[0].trial) as usize;
-        let winner = Winner {
-            candidate: &candidates[index],
-            source: &self.sources[candidates[index].source],
-            replicate: &self.replicates[0],
-        };
-        match &done.heads[index] {
-            Some(made) => winner.save(&self.plan.out, made),
+        match &done.made[index] {
+            Some(made) => self.subject.save(&first.point, made),
             None => Ok(()),
         }
     }
 
-    /// Makes sure that the winner is there, and refits it where that is asked for.
+    /// Makes sure that the winner is there, and does what is asked for beside.
     fn complete(
         &self,
         (best, trials): (&Finished, &[Finished]),
         (progress, stop): (&mut Progress, &Interrupt),
     ) -> Result<Option<Exit>, Failure> {
-        let candidate = Candidate::new(&self.space, self.plan, best.point.clone());
-        let winner = Winner {
-            candidate: &candidate,
-            source: &self.sources[candidate.source],
-            replicate: &self.replicates[0],
-        };
-        if !winner.is_saved(&self.plan.out)? {
-            let (company, place) = self.company(best, trials);
-            let round = (best.round, best.trial);
-            let done = round::run(&self.ground(), &company, round, (progress, stop))?;
-            if let Some(exit) = done.interrupted {
-                return Ok(Some(exit));
-            }
-            if let Some(made) = &done.heads[place] {
-                winner.save(&self.plan.out, made)?;
+        if !self.subject.is_saved(&best.point)? {
+            match self.subject.again(best, trials, (progress, stop))? {
+                Again::Interrupted(exit) => return Ok(Some(exit)),
+                Again::Made(made) => self.subject.save(&best.point, &made)?,
+                Again::Lost => {}
             }
         }
-        match self.plan.refit {
-            Refit::No => Ok(None),
-            Refit::TrainAndValidation => {
-                refit::refit(&winner, &self.plan.out, (best.best_epoch, stop))
-            }
-        }
-    }
-
-    /// The trials without which `best` would not become what it was in its round, itself
-    /// among them, and its place there: alone but for those on its path over C.
-    fn company(&self, best: &Finished, trials: &[Finished]) -> (Vec<Candidate>, usize) {
-        let new = |trial: &Finished| Candidate::new(&self.space, self.plan, trial.point.clone());
-        let own = new(best);
-        let mut company: Vec<Candidate> = Vec::new();
-        let mut place = 0;
-        for trial in trials.iter().filter(|trial| trial.round == best.round) {
-            let other = new(trial);
-            if trial.trial == best.trial {
-                place = company.len();
-            } else if !own.shares_path(&other) {
-                continue;
-            }
-            company.push(other);
-        }
-        (company, place)
+        self.subject.tidy()?;
+        self.subject.conclude(best, stop)
     }
 }

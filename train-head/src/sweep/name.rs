@@ -15,7 +15,13 @@ pub(super) const SOLVERS: [&str; 5] = ["adam", "adamw", "sgd", LBFGS, RIDGE];
 pub(crate) enum Name {
     /// First, as it decides which others are used.
     Solver,
+    /// How fine-tuning takes steps.
+    Optimizer,
     LearningRate,
+    /// Of the head, where it is fine-tuned along.
+    HeadLearningRate,
+    /// Share of a block's learning rate in that of the block behind it.
+    LayerDecay,
     BatchSize,
     WeightDecay,
     /// Of logistic regression.
@@ -23,89 +29,100 @@ pub(crate) enum Name {
     /// Penalty of ridge classification.
     Lambda,
     LabelSmoothing,
+    /// 0 is none.
+    Mixup,
     Dropout,
     /// Hidden units; 0 is a linear head.
     Hidden,
     Normalise,
+    /// What batch normalisations do.
+    Bn,
+    /// Decay of an average of the weights; 0 is none.
+    Ema,
+    /// Largest norm of gradients; 0 is none.
+    ClipNorm,
     /// One of the caches of the command line.
     Cache,
     /// One of the layers of the command line.
     Layer,
+    /// One of the degrees of unfreezing of the command line.
+    Unfreeze,
 }
 
 /// The values that a name takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// From `least`; below `below`, where that is finite.
-    Real { least: Bound, below: f64 },
+    Real {
+        from: Lower,
+        to: Upper,
+    },
     /// From `least` to `most`.
-    Whole { least: u32, most: u32 },
+    Whole {
+        least: u32,
+        most: u32,
+    },
     /// One of these words; any where there are none.
     Word(&'static [&'static str]),
 }
 
-/// The lower end of a range of numbers.
+/// The lower end of the numbers that a name takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Bound {
+pub(crate) enum Lower {
     /// 0 is allowed.
     Zero,
     /// 0 is not.
     AboveZero,
 }
 
-impl Name {
-    /// All, in the order of the table's columns.
-    pub(crate) const ALL: [Self; 12] = [
-        Self::Solver,
-        Self::LearningRate,
-        Self::BatchSize,
-        Self::WeightDecay,
-        Self::C,
-        Self::Lambda,
-        Self::LabelSmoothing,
-        Self::Dropout,
-        Self::Hidden,
-        Self::Normalise,
-        Self::Cache,
-        Self::Layer,
-    ];
+/// The upper end of the numbers that a name takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Upper {
+    None,
+    /// 1 is not allowed.
+    BelowOne,
+    /// 1 is.
+    One,
+}
 
-    /// Those that a space file may have.
-    pub(crate) const IN_FILES: &'static [Self] = Self::ALL.split_at(10).0;
+impl Name {
+    /// Those that are chosen on the command line, with options of the same names.
+    pub(crate) const OF_OPTIONS: [Self; 3] = [Self::Cache, Self::Layer, Self::Unfreeze];
 
     /// As in a space file and as a column.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Solver => "solver",
+            Self::Optimizer => "optimizer",
             Self::LearningRate => "learning_rate",
+            Self::HeadLearningRate => "head_learning_rate",
+            Self::LayerDecay => "layer_decay",
             Self::BatchSize => "batch_size",
             Self::WeightDecay => "weight_decay",
             Self::C => "c",
             Self::Lambda => "lambda",
             Self::LabelSmoothing => "label_smoothing",
+            Self::Mixup => "mixup",
             Self::Dropout => "dropout",
             Self::Hidden => "hidden",
             Self::Normalise => "normalise",
+            Self::Bn => "bn",
+            Self::Ema => "ema",
+            Self::ClipNorm => "clip_norm",
             Self::Cache => "cache",
             Self::Layer => "layer",
+            Self::Unfreeze => "unfreeze",
         }
     }
 
     pub(crate) fn kind(self) -> Kind {
-        let share = Kind::Real {
-            least: Bound::Zero,
-            below: 1.0,
-        };
+        let real = |from, to| Kind::Real { from, to };
         match self {
-            Self::LearningRate | Self::C | Self::Lambda => Kind::Real {
-                least: Bound::AboveZero,
-                below: f64::INFINITY,
-            },
-            Self::WeightDecay => Kind::Real {
-                least: Bound::Zero,
-                below: f64::INFINITY,
-            },
-            Self::LabelSmoothing | Self::Dropout => share,
+            Self::LearningRate | Self::HeadLearningRate | Self::C | Self::Lambda => {
+                real(Lower::AboveZero, Upper::None)
+            }
+            Self::LayerDecay => real(Lower::AboveZero, Upper::One),
+            Self::WeightDecay | Self::Mixup | Self::ClipNorm => real(Lower::Zero, Upper::None),
+            Self::LabelSmoothing | Self::Dropout | Self::Ema => real(Lower::Zero, Upper::BelowOne),
             Self::BatchSize => Kind::Whole {
                 least: 1,
                 most: u32::MAX,
@@ -116,11 +133,13 @@ impl Name {
             },
             Self::Normalise => Kind::Word(&["none", "l2", "standardise"]),
             Self::Solver => Kind::Word(&SOLVERS),
-            Self::Cache | Self::Layer => Kind::Word(&[]),
+            Self::Optimizer => Kind::Word(&["adamw", "adam", "sgd"]),
+            Self::Bn => Kind::Word(&["frozen", "train"]),
+            Self::Cache | Self::Layer | Self::Unfreeze => Kind::Word(&[]),
         }
     }
 
-    /// Whether `solver` has a use for it.
+    /// Whether `solver` has a use for it; those of fine-tuning are for all that it has.
     pub(crate) fn is_used_by(self, solver: &str) -> bool {
         match self {
             Self::C => solver == LBFGS,
@@ -132,6 +151,14 @@ impl Name {
             | Self::Dropout
             | Self::Hidden => solver != LBFGS && solver != RIDGE,
             Self::Solver | Self::Normalise | Self::Cache | Self::Layer => true,
+            Self::Optimizer
+            | Self::HeadLearningRate
+            | Self::LayerDecay
+            | Self::Mixup
+            | Self::Bn
+            | Self::Ema
+            | Self::ClipNorm
+            | Self::Unfreeze => true,
         }
     }
 }

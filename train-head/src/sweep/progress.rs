@@ -2,9 +2,8 @@
 
 use super::{
     Sweep,
-    candidate::Candidate,
-    round::Listener,
-    space::Space,
+    space::{Point, Space},
+    subject::{Listener, Subject},
     trial::{Figures, Finished, Objective},
 };
 use common::progress::{Bar, Verbosity};
@@ -53,11 +52,8 @@ impl Progress {
         self.bar.say(message);
     }
 
-    /// Moves the bar to `epoch` of the round, whose best trial so far is `ahead`.
-    fn show(&self, epoch: u32, ahead: Option<(u32, Figures)>) {
-        let done = self.first as u64 * u64::from(self.epochs);
-        self.bar
-            .set(done + self.points.len() as u64 * u64::from(epoch));
+    /// Shows the best trial, where `ahead` is that of the round so far.
+    fn show(&self, ahead: Option<(u32, Figures)>) {
         let best = match (self.best, ahead) {
             (Some(before), Some(ahead)) if ahead.1.compare(&before.1, self.objective).is_lt() => {
                 Some(ahead)
@@ -76,16 +72,20 @@ impl Progress {
         self.bar.finish();
     }
 
-    pub(super) fn begin(&self, sweep: &Sweep) {
-        let partition = &sweep.replicates[0].partition;
-        let several = match sweep.replicates.len() {
+    pub(super) fn begin(&self, sweep: &Sweep<impl Subject>) {
+        let replicates = sweep.subject.replicates();
+        let partition = &replicates[0].partition;
+        let several = match replicates.len() {
             1 => String::new(),
             count => format!(
                 "; every trial {count} times ({} seeds, {} folds)",
                 sweep.plan.seeds,
-                sweep.plan.folds.max(1)
+                count / sweep.plan.seeds as usize
             ),
         };
+        for note in sweep.subject.notes() {
+            self.say(&note);
+        }
         self.say(&format!(
             "{} trials on {} training and {} validation rows{several}",
             sweep.total,
@@ -95,29 +95,23 @@ impl Progress {
     }
 
     /// A round begins; `done` of `total` trials are over.
-    pub(super) fn round(
-        &mut self,
-        space: &Space,
-        candidates: &[Candidate],
-        (done, total): (usize, usize),
-    ) {
-        self.points = candidates
-            .iter()
-            .map(|candidate| space.describe(&candidate.point))
-            .collect();
+    pub(super) fn round(&mut self, space: &Space, points: &[Point], (done, total): (usize, usize)) {
+        self.points = points.iter().map(|point| space.describe(point)).collect();
         self.first = done;
         self.said = None;
-        self.show(0, None);
+        self.advance(0.0);
+        self.show(None);
         self.say(&format!(
             "trials {done} to {} of {total}",
-            done + candidates.len() - 1
+            done + points.len() - 1
         ));
     }
 
     /// A round is over; `best` is the best trial so far.
     pub(super) fn best(&mut self, space: &Space, best: &Finished) {
         self.best = Some((best.trial, best.figures)).filter(|_| best.has_result());
-        self.show(self.epochs, None);
+        self.advance(f64::from(self.epochs));
+        self.show(None);
         self.say(&format!(
             "best so far: trial {} ({}), {}",
             best.trial,
@@ -130,7 +124,7 @@ impl Progress {
 impl Listener for Progress {
     fn epoch(&mut self, epoch: u32, running: usize, best: Option<(usize, Figures)>) {
         let ahead = best.map(|(trial, figures)| ((self.first + trial) as u32, figures));
-        self.show(epoch, ahead);
+        self.show(ahead);
         let now = (running, best.map(|(trial, _)| trial));
         let (Some((trial, best)), true) = (best, self.said != Some(now)) else {
             return;
@@ -141,6 +135,21 @@ impl Listener for Progress {
             "  epoch {epoch}: {running} running; ahead: trial {} ({point}), {}",
             self.first + trial,
             figures(&best)
+        ));
+    }
+
+    fn advance(&mut self, epochs: f64) {
+        let done = self.first as u64 * u64::from(self.epochs);
+        let of_round = self.points.len() as f64 * epochs;
+        self.bar.set(done + of_round as u64);
+    }
+
+    fn reached(&mut self, trial: usize, epoch: u32, of_trial: &Figures) {
+        let point = self.points.get(trial).map_or("", String::as_str);
+        self.say(&format!(
+            "  trial {} at epoch {epoch}: {} ({point})",
+            self.first + trial,
+            figures(of_trial)
         ));
     }
 }

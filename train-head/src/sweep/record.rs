@@ -6,7 +6,7 @@ use common::{exit::Exit, publish::write_atomically, read::read_at_most};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::table::TABLE_FILE;
+use super::{table::TABLE_FILE, tails::forget_trials};
 use crate::failure::{Failure, OrExit};
 
 /// Name of the file in the sweep's folder.
@@ -122,7 +122,7 @@ pub(crate) fn forget(directory: &Path) -> Result<(), Failure> {
             _ => {}
         }
     }
-    Ok(())
+    forget_trials(directory)
 }
 
 fn unreadable(path: &Path, problem: &dyn std::fmt::Display) -> Failure {

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Sweep,
+    best::folder,
     edges::edges,
+    heads::is_refitted,
     progress::figures,
-    refit::is_refitted,
+    subject::Subject,
     table::TABLE_FILE,
     trial::{Finished, Status, ranked},
-    winner::folder,
 };
 use crate::{
     failure::{Failure, OrExit},
@@ -23,14 +24,14 @@ use crate::{
 const LISTED: usize = 5;
 
 /// Prints the best trials, the winner, and what to make of them.
-pub(super) fn print(
-    sweep: &Sweep,
+pub(super) fn print<S: Subject>(
+    sweep: &Sweep<S>,
     trials: &[Finished],
     best: &Finished,
     elapsed: Duration,
 ) -> Result<(), Failure> {
-    let mut edges = edges(&sweep.space, &best.point);
-    edges.extend(last_epoch(sweep, best));
+    let mut edges = edges(sweep.space, &best.point);
+    edges.extend(last_epoch(sweep.subject.epochs(), best));
     let winner = Bundle::load(&folder(&sweep.plan.out)).or_exit(Exit::Input)?;
     let refitted = is_refitted(&winner);
     let refit = if refitted {
@@ -86,8 +87,7 @@ fn percent(share: f64) -> String {
 }
 
 /// More epochs are beyond the space too.
-fn last_epoch(sweep: &Sweep, best: &Finished) -> Option<String> {
-    let epochs = sweep.plan.base.epochs;
+fn last_epoch(epochs: u32, best: &Finished) -> Option<String> {
     (epochs > 1 && best.best_epoch == epochs).then(|| {
         format!(
             "the best trial's last epoch, {epochs}, is its best one: more --epochs may do better"
@@ -95,8 +95,8 @@ fn last_epoch(sweep: &Sweep, best: &Finished) -> Option<String> {
     })
 }
 
-fn text(
-    sweep: &Sweep,
+fn text<S>(
+    sweep: &Sweep<S>,
     trials: &[Finished],
     (best, edges): (&Finished, &[String]),
     (refit, elapsed): (&str, Duration),
@@ -124,7 +124,7 @@ fn text(
     let out = &sweep.plan.out;
     let _ = writeln!(
         text,
-        "best: trial {} of {}, {} on validation rows; its head is in `{}`{refit}; all trials in `{}`; {:.1} s",
+        "best: trial {} of {}, {} on validation rows; its run is in `{}`{refit}; all trials in `{}`; {:.1} s",
         best.trial,
         trials.len(),
         figures(&best.figures),

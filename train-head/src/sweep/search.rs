@@ -57,12 +57,15 @@ impl Chooser<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::file;
+    use crate::sweep::{Trained, file};
 
     #[test]
     fn grid_has_every_combination_once_and_rounds_cut_it() {
-        let space =
-            file::parse("dropout = { low = 0, high = 0.5, points = 3 }\nhidden = [0, 8]").unwrap();
+        let space = file::parse(
+            "dropout = { low = 0, high = 0.5, points = 3 }\nhidden = [0, 8]",
+            Trained::Heads,
+        )
+        .unwrap();
         let all = space.grid();
         assert_eq!((all.len(), space.grid_size()), (6, 6));
         let chooser = Chooser {
@@ -77,7 +80,7 @@ mod tests {
 
     #[test]
     fn points_are_of_the_space_and_repeat_with_the_seed() {
-        let space = file::parse(file::DEFAULT_SPACE).unwrap();
+        let space = file::parse(Trained::Heads.default_space(), Trained::Heads).unwrap();
         for search in [Search::Random, Search::Bayes] {
             let chooser = |seed| Chooser {
                 space: &space,

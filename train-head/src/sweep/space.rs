@@ -120,6 +120,16 @@ pub(crate) struct Dimension {
     pub(crate) domain: Domain,
 }
 
+impl Dimension {
+    /// A choice of words.
+    pub(crate) fn of_words(name: Name, words: impl Iterator<Item = String>) -> Self {
+        Self {
+            name,
+            domain: Domain::Choices(words.map(Value::Word).collect()),
+        }
+    }
+}
+
 /// All that is searched; a name occurs once at most.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Space(pub(crate) Vec<Dimension>);
@@ -135,6 +145,30 @@ impl Space {
     pub(crate) fn value<'a>(&self, point: &'a Point, name: Name) -> Option<&'a Value> {
         let index = self.0.iter().position(|dimension| dimension.name == name)?;
         point.get(index)?.as_ref()
+    }
+
+    /// The number that `point` has for `name`, if it has one.
+    pub(crate) fn number(&self, point: &Point, name: Name) -> Option<f64> {
+        match self.value(point, name)? {
+            Value::Number(number) => Some(*number),
+            Value::Word(_) => None,
+        }
+    }
+
+    /// The word that `point` has for `name`, if it has one.
+    pub(crate) fn word<'a>(&self, point: &'a Point, name: Name) -> Option<&'a str> {
+        match self.value(point, name)? {
+            Value::Word(word) => Some(word),
+            Value::Number(_) => None,
+        }
+    }
+
+    /// Which of its choices `point` has for `name`; the first where the space does not have it.
+    pub(crate) fn choice(&self, point: &Point, name: Name) -> usize {
+        let dimension = self.0.iter().find(|dimension| dimension.name == name);
+        let position =
+            dimension.and_then(|dimension| dimension.domain.position(self.value(point, name)?));
+        position.map_or(0, |position| position as usize)
     }
 
     /// The solver of a point that begins with `first`, its value of the first dimension.

@@ -238,12 +238,13 @@ fn finished(batch: &RecordBatch, row: usize, space: &Space) -> Option<Finished> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::file;
+    use crate::sweep::{Trained, file};
 
     #[test]
     fn trials_come_back_as_they_were_written() {
         let space = file::parse(
             "learning_rate = { low = 1e-4, high = 0.3 }\nsolver = [\"adam\", \"lbfgs\"]\nc = 1.0",
+            Trained::Heads,
         )
         .unwrap();
         let figures = Figures {
@@ -271,7 +272,7 @@ mod tests {
         write(folder.path(), &space, &trials).unwrap();
         assert_eq!(read(folder.path(), &space).unwrap(), trials);
 
-        let other = file::parse("dropout = 0.1").unwrap();
+        let other = file::parse("dropout = 0.1", Trained::Heads).unwrap();
         let error = read(folder.path(), &other).unwrap_err().to_string();
         assert!(error.contains("--overwrite"), "{error}");
         std::fs::write(folder.path().join(TABLE_FILE), b"PAR1").unwrap();

@@ -128,12 +128,12 @@ mod tests {
     use common::random;
 
     use super::*;
-    use crate::sweep::file;
+    use crate::sweep::{Trained, file};
 
     fn space() -> Space {
         let text =
             "learning_rate = { low = 1e-4, high = 1, scale = \"log\" }\nhidden = [0, 64, 128]";
-        file::parse(text).unwrap()
+        file::parse(text, Trained::Heads).unwrap()
     }
 
     /// Smallest at a rate of 1e-3 (position 0.25) with 64 hidden units.

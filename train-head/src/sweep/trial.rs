@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::space::Point;
+use super::{space::Point, subject::Company};
+use crate::monitor::EpochLine;
 
 /// What trials are compared by, on the validation rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -29,6 +30,15 @@ pub(crate) enum Status {
 
 impl Status {
     pub(super) const ALL: [Self; 3] = [Self::Done, Self::Halved, Self::Diverged];
+
+    /// Of a trial of which a head `diverged`, or that was `halved`.
+    pub(super) fn of(diverged: bool, halved: bool) -> Self {
+        match (diverged, halved) {
+            (true, _) => Self::Diverged,
+            (false, true) => Self::Halved,
+            (false, false) => Self::Done,
+        }
+    }
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -67,6 +77,17 @@ impl Figures {
     }
 }
 
+impl From<&EpochLine> for Figures {
+    fn from(line: &EpochLine) -> Self {
+        Self {
+            train_loss: line.train_loss,
+            train_accuracy: line.train_accuracy.unwrap_or(f64::NAN),
+            val_loss: line.val_loss,
+            val_accuracy: line.val_accuracy.unwrap_or(f64::NAN),
+        }
+    }
+}
+
 fn last_if_nan(a: f64, b: f64) -> Ordering {
     a.is_nan()
         .cmp(&b.is_nan())
@@ -98,7 +119,33 @@ pub(crate) struct Finished {
     pub(crate) intervals: Option<Intervals>,
 }
 
+/// How a trial ended with one seed and partition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    /// In the best epoch; `None`: there is none.
+    pub(super) figures: Option<Figures>,
+    pub(super) epochs: u32,
+    pub(super) best_epoch: u32,
+}
+
 impl Finished {
+    /// Trial `number`, counted from 0, of `company`.
+    pub(super) fn new(company: &Company, number: usize, status: Status, ends: &[Ended]) -> Self {
+        let heads = ends.iter().map(|end| end.figures.unwrap_or(Figures::NONE));
+        let (figures, intervals) = summarise(&heads.collect::<Vec<_>>());
+        let best_epochs: u32 = ends.iter().map(|end| end.best_epoch).sum();
+        Self {
+            trial: company.first + number as u32,
+            round: company.round,
+            point: company.points[number].clone(),
+            status,
+            epochs: ends.iter().map(|end| end.epochs).max().unwrap_or(0),
+            best_epoch: (f64::from(best_epochs) / ends.len() as f64).round() as u32,
+            figures,
+            intervals,
+        }
+    }
+
     fn compare(&self, other: &Self, objective: Objective) -> Ordering {
         let diverged = |trial: &Self| trial.status == Status::Diverged;
         diverged(self)
@@ -120,8 +167,32 @@ pub(crate) fn ranked(trials: &[Finished], objective: Objective) -> Vec<&Finished
     ranked
 }
 
+/// The trials of a round by their numbers in it, with the means of their figures `[trial][replicate]` so far,
+/// best first.
+pub(super) fn ranking(
+    figures: &[Vec<Option<Figures>>],
+    objective: Objective,
+) -> Vec<(usize, Figures)> {
+    let mean = |heads: &Vec<Option<Figures>>| {
+        let heads: Option<Vec<Figures>> = heads.iter().copied().collect();
+        heads.map_or(Figures::NONE, |heads| summarise(&heads).0)
+    };
+    let mut ranking: Vec<_> = figures.iter().map(mean).enumerate().collect();
+    ranking.sort_by(|(a, first), (b, second)| first.compare(second, objective).then(a.cmp(b)));
+    ranking
+}
+
+/// The first of [`ranking`], if its figures are known.
+pub(super) fn ahead(
+    figures: &[Vec<Option<Figures>>],
+    objective: Objective,
+) -> Option<(usize, Figures)> {
+    let first = ranking(figures, objective).into_iter().next();
+    first.filter(|(_, figures)| figures.val_loss.is_finite())
+}
+
 /// The mean of several heads' figures, and its interval.
-pub(super) fn summarise(heads: &[Figures]) -> (Figures, Option<Intervals>) {
+fn summarise(heads: &[Figures]) -> (Figures, Option<Intervals>) {
     let of = |value: fn(&Figures) -> f64| mean(heads.iter().map(value));
     let figures = Figures {
         train_loss: of(|figures| figures.train_loss),

@@ -28,6 +28,10 @@ pub(crate) struct Recipe {
     /// Class (−1: no label) and split of every row.
     pub(crate) rows: Vec<(i32, Split)>,
     pub(crate) weights: &'static str,
+    pub(crate) backbone: &'static str,
+    pub(crate) preprocessing: serde_json::Value,
+    /// Rows of an image.
+    pub(crate) views: u8,
     pub(crate) layer: (&'static str, Vec<usize>),
     pub(crate) format: FileFormat,
     pub(crate) dtype: FeatureDtype,
@@ -66,6 +70,9 @@ impl Recipe {
                 .map(|row| ((row / 6 % 3) as i32, split(row)))
                 .collect(),
             weights: "one",
+            backbone: "resnet18",
+            preprocessing: json!({"crop": 224}),
+            views: 1,
             layer: ("avgpool", vec![WIDTH]),
             format: FileFormat::Arrow,
             dtype: FeatureDtype::F32,
@@ -79,9 +86,9 @@ impl Recipe {
     pub(crate) fn write(&self, folder: &Path) {
         let (name, shape) = self.layer.clone();
         let identity = json!({
-            "backbone": "resnet18", "weights": self.weights, "layers": [name],
-            "preprocessing": {"crop": 224}, "exif": "ignore", "decoder": "d", "precision": "f32",
-            "dtype": self.dtype, "views": 1,
+            "backbone": self.backbone, "weights": self.weights, "layers": [name],
+            "preprocessing": self.preprocessing, "exif": "ignore", "decoder": "d", "precision": "f32",
+            "dtype": self.dtype, "views": self.views,
         });
         let identity: Identity = serde_json::from_value(identity).unwrap();
         let listing = Listing {
@@ -104,16 +111,21 @@ impl Recipe {
         for part in 0..cache.part_count() {
             let mut writer = cache.write_part(PartIndex(part)).unwrap();
             for row in cache.rows_of(PartIndex(part)) {
-                let features = self.features(row);
-                let layers = &[&features[..]];
-                let (plan_row, view) = (row, 0);
-                writer
-                    .push(FeatureRow {
-                        plan_row,
-                        view,
-                        layers,
-                    })
-                    .unwrap();
+                let plan_row = row;
+                let split = self.rows[row as usize].1;
+                for view in 0..cache.manifest().views_of(split) {
+                    let mut features = self.features(row);
+                    // Views are alike, not the same.
+                    features[0] += 0.1 * f32::from(view);
+                    let layers = &[&features[..]];
+                    writer
+                        .push(FeatureRow {
+                            plan_row,
+                            view,
+                            layers,
+                        })
+                        .unwrap();
+                }
             }
             writer.commit().unwrap();
         }

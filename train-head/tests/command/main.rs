@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod audit;
+mod finetune;
 mod fixture;
 mod history;
 mod judging;

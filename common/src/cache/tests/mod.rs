@@ -86,7 +86,8 @@ fn fill(cache: &Cache, part: PartIndex, end: u64) -> PartWriter {
             writer.reject(id, "truncated\nfile").unwrap();
             continue;
         }
-        for view in 0..cache.manifest().identity.views {
+        let split = cache.plan().get(id).unwrap().split;
+        for view in 0..cache.manifest().views_of(split) {
             let rows: Vec<Vec<f32>> = cache
                 .manifest()
                 .layers
@@ -150,10 +151,10 @@ fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Asserts that a layer gives exactly what `fill` wrote.
 fn assert_rows(reader: &CacheReader, layer: &str) {
     let plan = reader.plan();
-    let views = reader.manifest().identity.views;
+    let views = |id| reader.manifest().views_of(plan.get(id).unwrap().split);
     let mut expected = (0..plan.len() as u64)
         .filter(|&id| !is_reject(id))
-        .flat_map(|id| (0..views).map(move |view| (id, view)));
+        .flat_map(|id| (0..views(id)).map(move |view| (id, view)));
     for batch in reader.batches(layer).unwrap() {
         let batch = batch.unwrap();
         let mut row_values = vec![0.0; batch.dim()];

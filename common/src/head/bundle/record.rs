@@ -7,8 +7,8 @@ use super::super::{HeadKind, LabelsRecord, Normalisation, TaskMetrics, TaskRecor
 use crate::cache::Identity;
 
 /// Newest version of the bundle that this program reads and writes. Version 2 has tasks
-/// and tables of labels; a run that needs neither is written as version 1.
-pub const FORMAT_VERSION: u32 = 2;
+/// and tables of labels, version 3 fine-tuned backbones; a run is written as the oldest that it needs.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Everything that is needed to repeat, apply, and judge a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct RunRecord {
     pub plan_sha256: String,
     /// The hyper-parameters, the seed among them.
     pub settings: Value,
+    /// How the backbone was fine-tuned; `identity` is then of features of the fine-tuned one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuned: Option<TunedRecord>,
     /// What logits are divided by before softmax, fitted on the validation rows;
     /// 1 in runs of before it was.
     #[serde(default = "unscaled")]
@@ -56,6 +59,21 @@ pub struct RunRecord {
 
 fn unscaled() -> f64 {
     1.0
+}
+
+/// A backbone that was trained with its head. The model is in `model.safetensors`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TunedRecord {
+    /// What the activations were that training started from; its weights are those from before.
+    pub base: Identity,
+    /// The layer they are of; `None`: the pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    /// The names of what was trained, without the head, in execution order.
+    pub trained: Vec<String>,
+    /// SHA-256 of `model.safetensors`.
+    pub model_sha256: String,
 }
 
 /// How a training went.
@@ -125,10 +143,12 @@ pub struct SplitRecord {
 impl RunRecord {
     /// The oldest version of the bundle that can say all of it.
     pub fn needed_version(&self) -> u32 {
-        if self.task.is_single_label() && self.labels.is_none() {
-            1
+        if self.tuned.is_some() {
+            3
+        } else if !self.task.is_single_label() || self.labels.is_some() {
+            2
         } else {
-            FORMAT_VERSION
+            1
         }
     }
 

@@ -48,6 +48,7 @@ fn bundle(kind: HeadKind) -> Bundle {
         fingerprint: identity.fingerprint(),
         identity,
         plan_sha256: String::new(),
+        tuned: None,
         settings: json!({"seed": 1}),
         temperature: 1.5,
         training: TrainingRecord {

@@ -54,13 +54,14 @@ impl<const V: usize> Task for Tiles<'_, V> {
             sums: to,
             onto,
         } = self.0;
-        if onto == Onto::Nothing {
+        if input.is_empty() && onto == Onto::Nothing {
             to.fill(0.0);
         }
         let runs = input
             .chunks(RUN_ROWS * LANES)
             .zip(output.chunks(RUN_ROWS * LANES));
-        for (input, output) in runs {
+        for (run, (input, output)) in runs.enumerate() {
+            let fresh = onto.part(run) == Onto::Nothing;
             macro_rules! run_tile {
                 ($row:expr, $height:literal) => {
                     // SAFETY: `Outer::run` has checked that both have the same whole rows and
@@ -75,7 +76,9 @@ impl<const V: usize> Task for Tiles<'_, V> {
                         };
                         let rows = output.len() / LANES;
                         tile::accumulate(simd, &mut sums, (factors, output.as_ptr()), rows);
-                        tile::add(simd, &mut sums, to);
+                        if !fresh {
+                            tile::add(simd, &mut sums, to);
+                        }
                         tile::store(simd, &sums, to);
                     }
                 };

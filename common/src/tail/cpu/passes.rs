@@ -152,18 +152,19 @@ impl<'a> Pass<'a> {
         let (one, other) = (node.inputs[0], node.inputs[1]);
         let needed = mode == Mode::Train && self.plan.kept[one];
         let isa = self.means.isa;
-        if one != other && self.plan.last_use[one] == number && !needed {
-            if let (Some(mut sum), Some(other)) = (trace.values[one].take(), &trace.values[other]) {
-                let panels = sum.panels_mut().into_par_iter().enumerate();
-                panels.for_each(|(panel, to)| {
-                    isa.run(Accumulation {
-                        from: other.panel(panel),
-                        to,
-                    });
+        let may_take = one != other && self.plan.last_use[one] == number && !needed;
+        if may_take
+            && let (Some(mut sum), Some(other)) = (trace.values[one].take(), &trace.values[other])
+        {
+            let panels = sum.panels_mut().into_par_iter().enumerate();
+            panels.for_each(|(panel, to)| {
+                isa.run(Accumulation {
+                    from: other.panel(panel),
+                    to,
                 });
-                clip.apply_to(&mut sum, isa);
-                return sum;
-            }
+            });
+            clip.apply_to(&mut sum, isa);
+            return sum;
         }
         let (Some(one), Some(other)) = (&trace.values[one], &trace.values[other]) else {
             unreachable!("what is read was made before");

@@ -97,7 +97,7 @@ impl Parameters {
                             decay,
                             average,
                             values,
-                        })
+                        });
                     });
                 }
             },

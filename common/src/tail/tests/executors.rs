@@ -2,10 +2,38 @@
 
 use candle_core::DType;
 
-use super::*;
+use super::{super::Tensor, *};
 
 /// Most that a tensor may differ, relative to its largest value.
 const TOLERANCE: f64 = 5e-5;
+
+/// Share of the largest gradient below which one is rounding: that of a bias whose shift a normalisation by
+/// batch behind it takes away again is zero.
+const NOISE: f32 = 1e-3;
+
+/// Whether all of `expected` are zero but for rounding, beside `largest`.
+fn is_noise(expected: &[f32], largest: f32) -> bool {
+    expected.iter().all(|value| value.abs() < NOISE * largest)
+}
+
+fn largest_of(tensors: &Tensors) -> f32 {
+    let values = tensors.iter().flat_map(|tensor| &tensor.values);
+    values.fold(0.0, |most, value| most.max(value.abs()))
+}
+
+fn assert_gradients_alike(found: &Tensors, expected: &Tensors, what: &str) {
+    let largest = largest_of(expected);
+    let (kept, noise): (Vec<_>, Vec<_>) = found
+        .iter()
+        .zip(expected)
+        .partition(|(_, expected)| !is_noise(&expected.values, largest));
+    for (found, _) in noise {
+        assert!(is_noise(&found.values, largest), "{what} {}", found.name);
+    }
+    let (found, expected): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+    let tensors = |tensors: Vec<&Tensor>| tensors.into_iter().cloned().collect();
+    assert_alike(&tensors(found), &tensors(expected), what);
+}
 
 fn assert_alike(found: &Tensors, expected: &Tensors, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -35,7 +63,7 @@ fn assert_agree(problem: &Problem, what: &str) {
         assert_eq!(seen.correct, expected.correct, "{what}");
         let ratio = trainer.gradient_norm().unwrap() / norm;
         assert!((ratio - 1.0).abs() < 1e-5, "{what}: norm {ratio}");
-        assert_alike(
+        assert_gradients_alike(
             &gradients(&mut trainer, problem),
             &expected_gradients,
             &what,
@@ -130,8 +158,12 @@ fn convolutions_in_f16_change_gradients_little() {
         };
         let made = || problem.try_reference(Box::new(Alone)).unwrap();
         let (exact, rounded) = (of(made()), of(made().with_dtype(DType::F16)));
+        let largest = largest_of(&exact);
         for (found, expected) in rounded.iter().zip(&exact) {
             let name = &found.name;
+            if is_noise(&expected.values, largest) {
+                continue;
+            }
             let pairs = found.values.iter().zip(&expected.values);
             let differences: Vec<f32> = pairs.map(|(a, b)| a - b).collect();
             let ratio = length(&differences) / length(&expected.values);

@@ -98,8 +98,8 @@ pub(super) fn wide() -> Network {
     let mut builder = NetworkBuilder::new("wide", "fc");
     let mut value = builder.push(Op::Conv(conv("a", [3, 40], (3, 1))), ValueId(0));
     builder.end_stage("a");
-    for (name, from, to) in [("b", 40, 33), ("c", 33, 290), ("d", 290, 18)] {
-        value = builder.push(Op::Conv(conv(name, [from, to], (3, 1))), value);
+    for (name, channels, kernel) in [("b", [40, 33], 3), ("c", [33, 290], 1), ("d", [290, 18], 3)] {
+        value = builder.push(Op::Conv(conv(name, channels, (kernel, 1))), value);
         builder.end_stage(name);
     }
     builder.finish()

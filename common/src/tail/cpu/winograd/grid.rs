@@ -71,7 +71,7 @@ fn cut(outputs: usize) -> Vec<(usize, Vec<usize>)> {
     if whole > 0 {
         sizes.push((OUTPUTS, starts));
     }
-    if outputs % OUTPUTS > 0 {
+    if !outputs.is_multiple_of(OUTPUTS) {
         sizes.push((outputs % OUTPUTS, vec![whole * OUTPUTS]));
     }
     sizes
@@ -84,6 +84,8 @@ pub(super) struct Transformed {
     /// Floats from panel to panel of a point.
     pub(super) pitch: [usize; POINTS],
     pub(super) floats: usize,
+    /// Panels at each point.
+    pub(super) panels: usize,
 }
 
 impl Transformed {
@@ -92,10 +94,13 @@ impl Transformed {
             start: [0; POINTS],
             pitch: grid.rows.map(|rows| (rows | 1) * LANES),
             floats: 0,
+            panels,
         };
         for point in 0..POINTS {
+            // A line more than needed: otherwise the points of a tile would share a few sets of the
+            // first-level cache.
             layout.start[point] = layout.floats;
-            layout.floats += panels * layout.pitch[point];
+            layout.floats += panels * layout.pitch[point] + LANES;
         }
         layout
     }
@@ -103,9 +108,9 @@ impl Transformed {
     /// For every panel its part of each point.
     pub(super) fn panels_mut<'a>(&self, mut values: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
         let mut panels: Vec<Vec<&mut [f32]>> = Vec::new();
-        panels.resize_with(self.floats / self.pitch.iter().sum::<usize>(), Vec::new);
+        panels.resize_with(self.panels, Vec::new);
         for pitch in self.pitch {
-            let (of_point, rest) = values.split_at_mut(pitch * panels.len());
+            let (of_point, rest) = values.split_at_mut(pitch * self.panels + LANES);
             for (panel, part) in panels.iter_mut().zip(of_point.chunks_exact_mut(pitch)) {
                 panel.push(part);
             }

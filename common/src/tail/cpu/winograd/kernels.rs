@@ -24,22 +24,22 @@ const TO_POINTS: Matrix = kernel();
 const FROM_POINTS: Matrix = transposed(kernel());
 
 /// The nine squares of a kernel to one at each point.
-pub(super) struct KernelToPoints<'a> {
+pub(super) struct KernelToPoints<'a, 'b> {
     /// `[TAPS]` squares.
     pub(super) kernel: &'a [f32],
-    /// For each point a square.
-    pub(super) points: Vec<&'a mut [f32]>,
+    /// For each point squares, of which that with number `number` is written.
+    pub(super) points: &'a mut [&'b mut [f32]],
+    pub(super) number: usize,
 }
 
-impl Task for KernelToPoints<'_> {
+impl Task for KernelToPoints<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
         assert_eq!(self.kernel.len(), TAPS * SQUARE, "squares of a kernel");
         assert_eq!(self.points.len(), POINTS, "points");
-        assert!(
-            self.points.iter().all(|point| point.len() == SQUARE),
-            "a square a point"
-        );
+        let end = (self.number + 1) * SQUARE;
+        let fits = |point: &&mut [f32]| point.len() >= end;
+        assert!(self.points.iter().all(fits), "a square a point");
         let mut at = 0;
         while at < SQUARE {
             let zero = simd.splat(0.0);
@@ -62,7 +62,7 @@ impl Task for KernelToPoints<'_> {
                     // SAFETY: as above.
                     unsafe {
                         let point = self.points.get_unchecked_mut(y * INPUTS + x);
-                        simd.store_unchecked(line[x], point, at);
+                        simd.store_unchecked(line[x], point, self.number * SQUARE + at);
                     }
                 }
             }

@@ -11,11 +11,6 @@
 //!   Aᵀ  row k: aᵏ in column a                                                   column ∞: 1 in the last row
 //! ```
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "a matrix is walked by rows and by columns, in constants too"
-)]
-
 use crate::engine::cpu::vector::Simd;
 
 /// Most outputs along a tile's side.
@@ -145,31 +140,53 @@ pub(super) const fn transposed(matrix: Matrix) -> Matrix {
     result
 }
 
-/// `matrix · line`; of a constant matrix the zeros cost nothing.
+/// `matrix · line`; of a constant matrix the zeros cost nothing. Without loops: those are not always
+/// unrolled, and then nothing of it is constant.
 #[inline(always)]
 pub(super) fn times<S: Simd>(
     simd: S,
     matrix: &Matrix,
     line: &[S::Vector; INPUTS],
 ) -> [S::Vector; INPUTS] {
-    let mut result = [simd.splat(0.0); INPUTS];
-    for row in 0..INPUTS {
-        let mut any = false;
-        for column in 0..INPUTS {
-            let factor = matrix[row][column];
-            if factor == 0.0 {
-                continue;
-            }
-            result[row] = match (any, factor == 1.0) {
-                (false, true) => line[column],
-                (false, false) => simd.mul(simd.splat(factor), line[column]),
-                (true, true) => simd.add(result[row], line[column]),
-                (true, false) => simd.mul_add(simd.splat(factor), line[column], result[row]),
-            };
-            any = true;
-        }
+    [
+        dot(simd, &matrix[0], line),
+        dot(simd, &matrix[1], line),
+        dot(simd, &matrix[2], line),
+        dot(simd, &matrix[3], line),
+        dot(simd, &matrix[4], line),
+        dot(simd, &matrix[5], line),
+    ]
+}
+
+#[inline(always)]
+fn dot<S: Simd>(simd: S, row: &[f32; INPUTS], line: &[S::Vector; INPUTS]) -> S::Vector {
+    let sum = plus(simd, None, (row[0], line[0]));
+    let sum = plus(simd, sum, (row[1], line[1]));
+    let sum = plus(simd, sum, (row[2], line[2]));
+    let sum = plus(simd, sum, (row[3], line[3]));
+    let sum = plus(simd, sum, (row[4], line[4]));
+    match plus(simd, sum, (row[5], line[5])) {
+        Some(sum) => sum,
+        None => simd.splat(0.0),
     }
-    result
+}
+
+/// `sum + factor · value`
+#[inline(always)]
+fn plus<S: Simd>(
+    simd: S,
+    sum: Option<S::Vector>,
+    (factor, value): (f32, S::Vector),
+) -> Option<S::Vector> {
+    if factor == 0.0 {
+        return sum;
+    }
+    Some(match sum {
+        None if factor == 1.0 => value,
+        None => simd.mul(simd.splat(factor), value),
+        Some(sum) if factor == 1.0 => simd.add(sum, value),
+        Some(sum) => simd.mul_add(simd.splat(factor), value, sum),
+    })
 }
 
 #[cfg(test)]

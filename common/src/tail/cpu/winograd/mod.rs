@@ -104,7 +104,7 @@ impl Winograd {
     }
 
     /// Of inputs (forwards) or of gradients by outputs (backwards): all points of all panels.
-    fn to_points(
+    fn transformed(
         &self,
         (maps, direction): (&Maps, Direction),
         (part, layout): (&Part, &Transformed),
@@ -133,7 +133,7 @@ impl Winograd {
     }
 
     /// The reverse, for panels `first..` of `to`.
-    fn from_points(
+    fn transform_back(
         &self,
         (points, layout): (&Buffer, &Transformed),
         (part, direction): (&Part, Direction),
@@ -180,34 +180,34 @@ impl Winograd {
     }
 
     /// Transformed kernels between `depth` panels and each of `panels` others, for each point
-    /// `[panels][depth]` squares; `kernel(panel, depth)` writes `[TAPS]` squares.
+    /// `[panels][depth]` squares.
     fn kernels(
         &self,
-        panels: std::ops::Range<usize>,
-        depth: usize,
-        kernel: impl Fn([usize; 2], &mut [f32]) + Sync,
+        (panels, depth): (std::ops::Range<usize>, usize),
+        kernels: Kernels<'_>,
         pool: &Pool,
     ) -> Buffer {
         let of_point = panels.len() * depth * SQUARE;
         let mut points = pool.take(POINTS * of_point);
         let mut tasks: Vec<Vec<&mut [f32]>> = Vec::new();
-        tasks.resize_with(panels.len() * depth, Vec::new);
+        tasks.resize_with(panels.len(), Vec::new);
         for point in points.as_mut_slice()[..POINTS * of_point].chunks_exact_mut(of_point) {
-            for (task, square) in tasks.iter_mut().zip(point.chunks_exact_mut(SQUARE)) {
-                task.push(square);
+            for (task, squares) in tasks.iter_mut().zip(point.chunks_exact_mut(depth * SQUARE)) {
+                task.push(squares);
             }
         }
-        let tasks = tasks.into_par_iter().enumerate();
-        tasks.for_each(|(number, points)| {
-            let mut squares = [0.0; TAPS * SQUARE];
-            kernel(
-                [panels.start + number / depth, number % depth],
-                &mut squares,
-            );
-            self.isa.run(KernelToPoints {
-                kernel: &squares,
-                points,
-            });
+        let tasks = tasks.into_par_iter().enumerate().with_max_len(1);
+        tasks.for_each(|(panel, mut points)| {
+            let mut room = vec![0.0; TAPS * SQUARE];
+            for number in 0..depth {
+                let kernel = kernels.between(panels.start + panel, number, &mut room);
+                let points = &mut points[..];
+                self.isa.run(KernelToPoints {
+                    kernel,
+                    points,
+                    number,
+                });
+            }
         });
         points
     }
@@ -224,7 +224,7 @@ impl Winograd {
         let mut tasks = Vec::with_capacity(POINTS);
         let mut rest = &mut products.as_mut_slice()[..to.floats];
         for point in 0..POINTS {
-            let (of_point, others) = rest.split_at_mut(panels * to.pitch[point]);
+            let (of_point, others) = rest.split_at_mut(panels * to.pitch[point] + LANES);
             tasks.push((point, of_point));
             rest = others;
         }
@@ -232,7 +232,7 @@ impl Winograd {
         let tasks = tasks.into_par_iter().with_max_len(1);
         tasks.for_each(|(point, output)| {
             let kernels = &kernels.as_slice()[point * panels * panel..][..panels * panel];
-            let outputs = output.chunks_exact_mut(to.pitch[point]);
+            let outputs = output.chunks_exact_mut(to.pitch[point]).take(panels);
             for (output, weights) in outputs.zip(kernels.chunks_exact(panel)) {
                 let product = Product {
                     input: &tiles.as_slice()[from.start[point]..],
@@ -260,14 +260,19 @@ impl Winograd {
         let mut panels = output.panels_mut();
         for part in self.parts(source.size().images, inputs.max(outputs)) {
             let from = Transformed::new(&part.grid, inputs);
-            let tiles = self.to_points((source, Direction::Forwards), (&part, &from), pool);
+            let tiles = self.transformed((source, Direction::Forwards), (&part, &from), pool);
             for (number, panels) in panels.chunks_mut(group).enumerate() {
                 let first = number * group;
                 let range = first..first + panels.len();
-                let kernel = |[output, input]: [usize; 2], to: &mut [f32]| {
-                    to.copy_from_slice(squares(weights, (output, input), inputs));
-                };
-                let kernels = self.kernels(range, inputs, kernel, pool);
+                let kernels = self.kernels(
+                    (range, inputs),
+                    Kernels {
+                        weights,
+                        inputs,
+                        scale: None,
+                    },
+                    pool,
+                );
                 let to = Transformed::new(&part.grid, panels.len());
                 let count = panels.len();
                 let products = self.multiply(
@@ -277,7 +282,7 @@ impl Winograd {
                     pool,
                 );
                 let ways = (&part, Direction::Forwards);
-                self.from_points((&products, &to), ways, panels, |panel, rows| {
+                self.transform_back((&products, &to), ways, panels, |panel, rows| {
                     if let Some(finish) = finish {
                         finish.apply(first + panel, rows, self.isa);
                     }
@@ -316,10 +321,10 @@ impl Winograd {
         for part in parts {
             let layout = Transformed::new(&part.grid, outputs);
             let by_products =
-                self.to_points((gradient, Direction::Backwards), (&part, &layout), pool);
+                self.transformed((gradient, Direction::Backwards), (&part, &layout), pool);
             if let Some(source) = source {
                 let from = Transformed::new(&part.grid, inputs);
-                let tiles = self.to_points((source, Direction::Forwards), (&part, &from), pool);
+                let tiles = self.transformed((source, Direction::Forwards), (&part, &from), pool);
                 let found = self.weight_gradient(
                     ((&tiles, &from), (&by_products, &layout)),
                     &part,
@@ -348,7 +353,7 @@ impl Winograd {
         tasks: Vec<SettleTask<'_>>,
         pool: &Pool,
     ) -> Vec<f64> {
-        let outputs = by_products.1.floats / by_products.1.pitch.iter().sum::<usize>();
+        let outputs = by_products.1.panels;
         let settled = tasks
             .into_par_iter()
             .enumerate()
@@ -410,15 +415,13 @@ impl Winograd {
         let group = (KERNELS_FLOATS / (POINTS * outputs * SQUARE)).clamp(1, inputs);
         for (number, panels) in to.panels_mut().chunks_mut(group).enumerate() {
             let first = number * group;
-            let kernel = |[input, output]: [usize; 2], to: &mut [f32]| {
-                let scale = &scale[output * LANES..][..LANES];
-                let kernel = squares(weights, (output, input), inputs);
-                for (from, to) in kernel.chunks_exact(SQUARE).zip(to.chunks_exact_mut(SQUARE)) {
-                    square::exchange(from, scale, to);
-                }
-            };
             let range = first..first + panels.len();
-            let kernels = self.kernels(range, outputs, kernel, pool);
+            let exchanged = Kernels {
+                weights,
+                inputs,
+                scale: Some(scale),
+            };
+            let kernels = self.kernels((range, outputs), exchanged, pool);
             let below = Transformed::new(&part.grid, panels.len());
             let count = panels.len();
             let products = self.multiply(
@@ -428,16 +431,48 @@ impl Winograd {
                 pool,
             );
             let ways = (part, Direction::Backwards);
-            self.from_points((&products, &below), ways, panels, |_, _| ());
+            self.transform_back((&products, &below), ways, panels, |_, _| ());
             pool.give(kernels);
             pool.give(products);
         }
     }
 }
 
-/// The nine squares between a panel of outputs and one of inputs.
-fn squares(weights: &[f32], (output, input): (usize, usize), inputs: usize) -> &[f32] {
-    &weights[(output * inputs + input) * TAPS * SQUARE..][..TAPS * SQUARE]
+/// The kernels of a convolution, on the way back with inputs and outputs exchanged.
+#[derive(Clone, Copy)]
+struct Kernels<'a> {
+    weights: &'a [f32],
+    /// Panels.
+    inputs: usize,
+    /// On the way back, one a channel of outputs.
+    scale: Option<&'a [f32]>,
+}
+
+impl<'a> Kernels<'a> {
+    /// The nine squares between a panel of results and one of what they are made of; `room` is for
+    /// exchanged ones.
+    fn between<'b>(&self, result: usize, term: usize, room: &'b mut [f32]) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        let (output, input) = match self.scale {
+            None => (result, term),
+            Some(_) => (term, result),
+        };
+        let kernel =
+            &self.weights[(output * self.inputs + input) * TAPS * SQUARE..][..TAPS * SQUARE];
+        let Some(scale) = self.scale else {
+            return kernel;
+        };
+        let scale = &scale[output * LANES..][..LANES];
+        for (from, to) in kernel
+            .chunks_exact(SQUARE)
+            .zip(room.chunks_exact_mut(SQUARE))
+        {
+            square::exchange(from, scale, to);
+        }
+        room
+    }
 }
 
 /// The tiles of a panel at a point.

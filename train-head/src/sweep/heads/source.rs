@@ -6,16 +6,17 @@ use common::{
     interrupt::Interrupt,
 };
 
-use super::{
+use super::super::{
     name::Name,
     record::SourceRecord,
-    space::{Dimension, Domain, Point, Space, Value},
+    space::{Dimension, Point, Space},
 };
 use crate::{
     dataset::{Dataset, Wanted, choose_layer},
     failure::{Failure, OrExit},
+    features::Allowance,
     labels::Labelling,
-    plan::SweepPlan,
+    plan::HeadTrials,
 };
 
 /// One layer of one cache.
@@ -26,14 +27,18 @@ pub(crate) struct Source {
 }
 
 /// Opens all sources: cache by cache, layer by layer. They hold the same images.
-pub(crate) fn open(plan: &SweepPlan, stop: &Interrupt) -> Result<Vec<Source>, Failure> {
+pub(crate) fn open(
+    plan: &HeadTrials,
+    memory: Allowance,
+    stop: &Interrupt,
+) -> Result<Vec<Source>, Failure> {
     let mut sources: Vec<Source> = Vec::new();
     let layers: Vec<Option<&str>> = match &plan.layers[..] {
         [] => vec![None],
         named => named.iter().map(|name| Some(name.as_str())).collect(),
     };
     let count = plan.caches.len() * layers.len();
-    let wanted = Wanted::for_fitting(plan.memory.shared_by(count));
+    let wanted = Wanted::for_fitting(memory.shared_by(count));
     let task = plan.base.loss.task();
     for cache in &plan.caches {
         let mut labelling = None;
@@ -93,31 +98,23 @@ impl Source {
 }
 
 /// The dimensions of a choice among sources; none where there is nothing to choose.
-pub(crate) fn dimensions(plan: &SweepPlan) -> Vec<Dimension> {
-    let words = |name, words: Vec<String>| Dimension {
-        name,
-        domain: Domain::Choices(words.into_iter().map(Value::Word).collect()),
-    };
+pub(crate) fn dimensions(plan: &HeadTrials) -> Vec<Dimension> {
     let caches = plan
         .caches
         .iter()
         .map(|cache| cache.to_string_lossy().into_owned());
     let mut dimensions = Vec::new();
     if plan.caches.len() > 1 {
-        dimensions.push(words(Name::Cache, caches.collect()));
+        dimensions.push(Dimension::of_words(Name::Cache, caches));
     }
     if plan.layers.len() > 1 {
-        dimensions.push(words(Name::Layer, plan.layers.clone()));
+        let layers = plan.layers.iter().cloned();
+        dimensions.push(Dimension::of_words(Name::Layer, layers));
     }
     dimensions
 }
 
 /// Which source `point` chooses, in the order of [`open`].
-pub(crate) fn chosen(space: &Space, point: &Point, plan: &SweepPlan) -> usize {
-    let index = |name| {
-        let dimension = space.0.iter().find(|dimension| dimension.name == name)?;
-        dimension.domain.position(space.value(point, name)?)
-    };
-    let index = |name| index(name).map_or(0, |position| position as usize);
-    index(Name::Cache) * plan.layers.len().max(1) + index(Name::Layer)
+pub(crate) fn chosen(space: &Space, point: &Point, plan: &HeadTrials) -> usize {
+    space.choice(point, Name::Cache) * plan.layers.len().max(1) + space.choice(point, Name::Layer)
 }

@@ -4,30 +4,23 @@
 use common::{exit::Exit, head::PathRecord, interrupt::Interrupt};
 
 use super::{
+    super::{
+        rungs::{kept, rungs},
+        subject::{Company, Replicate, Round, Watch},
+        trial::{Ended, Figures, Finished, Objective, Status, ahead, ranking},
+    },
     candidate::Candidate,
     paths::{self, Solved},
-    trial::{Figures, Finished, Objective, Status, summarise},
 };
 use crate::{
     dataset::Dataset,
     failure::Failure,
     fit::{Ending, Outcome, Task, Training},
     plan::Settings,
-    split::Partition,
 };
 
-/// Shares of the epochs after which the worse trials of a round are ended (successive
-/// halving; Jamieson and Talwalkar, 2016).
-pub(crate) const RUNGS: [f64; 3] = [1.0 / 8.0, 1.0 / 4.0, 1.0 / 2.0];
-
-/// A seed and a partition that every trial is trained on.
-pub(crate) struct Replicate {
-    pub(crate) seed: u64,
-    pub(crate) partition: Partition,
-}
-
 /// What the trials of all rounds are trained on, and how they are compared.
-pub(crate) struct Ground<'a> {
+pub(super) struct Ground<'a> {
     /// The same rows in every one of them.
     pub(crate) datasets: Vec<&'a Dataset>,
     pub(crate) classes: usize,
@@ -38,26 +31,10 @@ pub(crate) struct Ground<'a> {
     pub(crate) epochs: u32,
 }
 
-/// A round that is over, or was interrupted.
-pub(crate) struct Round {
-    /// One entry a candidate.
-    pub(crate) trials: Vec<Finished>,
-    /// Of every candidate, the head of the first replicate; `None` where a signal came first.
-    pub(crate) heads: Vec<Option<Made>>,
-    pub(crate) interrupted: Option<Exit>,
-}
-
 /// A head, and the point of the path that it is from, if it is from one.
 pub(crate) struct Made {
     pub(crate) outcome: Outcome,
     pub(crate) path: Option<PathRecord>,
-}
-
-/// Hears how a round goes.
-pub(crate) trait Listener {
-    /// `running` trials are left after `epoch`; the best figures of the round so far and
-    /// whose they are.
-    fn epoch(&mut self, epoch: u32, running: usize, best: Option<(usize, Figures)>);
 }
 
 /// Trials that are trained in one stack.
@@ -84,13 +61,13 @@ struct Running<'a> {
     halved: Vec<bool>,
 }
 
-/// Trains `candidates`, the first of which is trial `first` of the sweep.
-pub(crate) fn run(
+/// Trains `candidates`, those of the points of `company`.
+pub(super) fn run(
     ground: &Ground,
     candidates: &[Candidate],
-    (round, first): (u32, u32),
-    (listener, stop): (&mut dyn Listener, &Interrupt),
-) -> Result<Round, Failure> {
+    company: &Company,
+    (listener, stop): Watch,
+) -> Result<Round<Made>, Failure> {
     let settings: Vec<Vec<Settings>> = candidates
         .iter()
         .map(|candidate| {
@@ -121,18 +98,14 @@ pub(crate) fn run(
             break;
         }
         if let Some(rung) = rungs(ground.epochs).iter().position(|rung| *rung == epoch) {
-            let share = ground.survivors.powi(rung as i32 + 1);
-            let kept = (steppers as f64 * share).ceil() as usize;
+            let kept = kept(steppers, ground.survivors, rung);
             running.halve(kept, ground.objective);
         }
-        listener.epoch(epoch, running.count(), running.best(ground.objective));
+        listener.advance(f64::from(epoch));
+        let best = ahead(&running.figures, ground.objective);
+        listener.epoch(epoch, running.count(), best);
     }
-    Ok(running.finish(candidates, (round, first), stop.received()))
-}
-
-/// Epochs after which trials are ended.
-fn rungs(epochs: u32) -> [u32; 3] {
-    RUNGS.map(|share| (f64::from(epochs) * share).floor() as u32)
+    Ok(running.finish(company, stop.received()))
 }
 
 fn seeded(settings: &Settings, seed: u64) -> Settings {
@@ -191,21 +164,11 @@ impl Running<'_> {
             }
             for (member, line) in group.training.run_epoch(stop) {
                 if line.best {
-                    self.figures[group.candidates[member]][group.replicate] = Some(Figures {
-                        train_loss: line.train_loss,
-                        train_accuracy: line.train_accuracy.unwrap_or(f64::NAN),
-                        val_loss: line.val_loss,
-                        val_accuracy: line.val_accuracy.unwrap_or(f64::NAN),
-                    });
+                    let figures = &mut self.figures[group.candidates[member]];
+                    figures[group.replicate] = Some(Figures::from(&line));
                 }
             }
         }
-    }
-
-    /// The mean over all replicates so far.
-    fn mean(&self, candidate: usize) -> Figures {
-        let heads: Option<Vec<Figures>> = self.figures[candidate].iter().copied().collect();
-        heads.map_or(Figures::NONE, |heads| summarise(&heads).0)
     }
 
     fn is_running(&self, candidate: usize) -> bool {
@@ -221,22 +184,9 @@ impl Running<'_> {
             .count()
     }
 
-    fn ranking(&self, objective: Objective) -> Vec<(usize, Figures)> {
-        let mut ranking: Vec<_> = (0..self.figures.len())
-            .map(|candidate| (candidate, self.mean(candidate)))
-            .collect();
-        ranking.sort_by(|(a, first), (b, second)| first.compare(second, objective).then(a.cmp(b)));
-        ranking
-    }
-
-    fn best(&self, objective: Objective) -> Option<(usize, Figures)> {
-        let first = self.ranking(objective).into_iter().next();
-        first.filter(|(_, figures)| figures.val_loss.is_finite())
-    }
-
     /// Ends all trials with steps but the best `kept`.
     fn halve(&mut self, kept: usize, objective: Objective) {
-        let mut ranking = self.ranking(objective);
+        let mut ranking = ranking(&self.figures, objective);
         ranking.retain(|(candidate, _)| self.made[*candidate].iter().all(Option::is_none));
         for (candidate, _) in ranking.into_iter().skip(kept) {
             if !self.is_running(candidate) {
@@ -251,12 +201,7 @@ impl Running<'_> {
         }
     }
 
-    fn finish(
-        mut self,
-        candidates: &[Candidate],
-        (round, first): (u32, u32),
-        interrupted: Option<Exit>,
-    ) -> Round {
+    fn finish(mut self, company: &Company, interrupted: Option<Exit>) -> Round<Made> {
         for group in self.groups {
             let outcomes = group.training.into_outcomes();
             for (candidate, outcome) in group.candidates.into_iter().zip(outcomes) {
@@ -265,41 +210,31 @@ impl Running<'_> {
             }
         }
         let mut trials = Vec::new();
-        for (number, candidate) in candidates.iter().enumerate() {
-            let ends = self.made[number].iter().flatten();
-            let ends: Vec<&Outcome> = ends.map(|made| &made.outcome).collect();
-            let heads = self.figures[number].iter();
-            let heads: Vec<Figures> = heads
-                .map(|figures| figures.unwrap_or(Figures::NONE))
+        for number in 0..company.points.len() {
+            let made = self.made[number].iter().zip(&self.figures[number]);
+            let ends: Vec<Ended> = made
+                .map(|(made, figures)| {
+                    let outcome = made.as_ref().map(|made| &made.outcome);
+                    let best = outcome.and_then(|outcome| outcome.best.as_ref());
+                    Ended {
+                        figures: *figures,
+                        epochs: outcome.map_or(0, |outcome| outcome.epochs),
+                        best_epoch: best.map_or(0, |best| best.epoch),
+                    }
+                })
                 .collect();
-            let (figures, intervals) = summarise(&heads);
-            let bests = ends.iter().filter_map(|outcome| outcome.best.as_ref());
-            let best_epochs: u32 = bests.map(|best| best.epoch).sum();
-            trials.push(Finished {
-                trial: first + number as u32,
-                round,
-                point: candidate.point.clone(),
-                status: status(&ends, self.halved[number]),
-                epochs: ends.iter().map(|outcome| outcome.epochs).max().unwrap_or(0),
-                best_epoch: (f64::from(best_epochs) / heads.len() as f64).round() as u32,
-                figures,
-                intervals,
-            });
+            let outcomes = self.made[number].iter().flatten();
+            let diverged = outcomes
+                .map(|made| made.outcome.ending)
+                .any(|ending| matches!(ending, Ending::NonFinite { .. }));
+            let status = Status::of(diverged, self.halved[number]);
+            trials.push(Finished::new(company, number, status, &ends));
         }
         let first_replicate = |mut heads: Vec<Option<Made>>| heads.first_mut()?.take();
         Round {
             trials,
-            heads: self.made.into_iter().map(first_replicate).collect(),
+            made: self.made.into_iter().map(first_replicate).collect(),
             interrupted,
         }
-    }
-}
-
-fn status(ends: &[&Outcome], halved: bool) -> Status {
-    let diverged = |outcome: &&Outcome| matches!(outcome.ending, Ending::NonFinite { .. });
-    match (ends.iter().any(diverged), halved) {
-        (true, _) => Status::Diverged,
-        (false, true) => Status::Halved,
-        (false, false) => Status::Done,
     }
 }

@@ -1,9 +1,6 @@
 //! The best trial as a run in the sweep's folder.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use common::{
     exit::Exit,
@@ -11,8 +8,12 @@ use common::{
 };
 
 use super::{
+    super::{
+        best::{folder, make_folder},
+        subject::Replicate,
+    },
     candidate::Candidate,
-    round::{Made, Replicate},
+    round::Made,
     source::Source,
 };
 use crate::{
@@ -25,19 +26,11 @@ use crate::{
     train::{bundle, cannot_write, ended_by},
 };
 
-/// Name of the winner's run in the sweep's folder.
-pub(crate) const BEST_FOLDER: &str = "best";
-
 /// A trial, and what its exported head is trained on.
 pub(super) struct Winner<'a> {
     pub(super) candidate: &'a Candidate,
     pub(super) source: &'a Source,
     pub(super) replicate: &'a Replicate,
-}
-
-/// Where the winner of the sweep in `directory` is.
-pub(super) fn folder(directory: &Path) -> PathBuf {
-    directory.join(BEST_FOLDER)
 }
 
 impl Winner<'_> {
@@ -112,12 +105,6 @@ fn history(folder: &Path, made: &Made) -> io::Result<History> {
         }
     }
     Ok(history)
-}
-
-fn make_folder(directory: &Path) -> Result<PathBuf, Failure> {
-    let folder = folder(directory);
-    fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
-    Ok(folder)
 }
 
 /// Makes `bundle` the winner of the sweep in `directory`.

@@ -7,9 +7,10 @@ use std::path::Path;
 use common::{exit::Exit, head::Bundle, interrupt::Interrupt, progress::warn};
 
 use super::{
+    super::best::folder,
     paths,
     round::Made,
-    winner::{Winner, folder, publish},
+    winner::{Winner, publish},
 };
 use crate::{
     failure::{Failure, OrExit},
@@ -21,7 +22,7 @@ use crate::{
 const ORIGIN: &str = "refit";
 
 /// Whether the run is a refitted one.
-pub(super) fn is_refitted(bundle: &Bundle) -> bool {
+pub(crate) fn is_refitted(bundle: &Bundle) -> bool {
     bundle.record.training.train.origin == ORIGIN
 }
 
@@ -37,10 +38,10 @@ pub(super) fn refit(
         return Ok(None);
     }
     let partition = &winner.replicate.partition;
-    let mut rows = [&partition.train[..], &partition.validation[..]].concat();
-    rows.sort_unstable();
+    let task = winner.task(partition);
+    // All rows, the augmented views of drawn validation images among them.
     let together = Partition {
-        train: rows,
+        train: (0..task.dataset.rows.len() as u32).collect(),
         notes: Vec::new(),
         ..partition.clone()
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use common::{exit::Exit, head::TaskKind};
 
-use super::{
+use super::super::{
     name::Name,
     space::{Dimension, Domain, Space, Value},
 };
@@ -39,7 +39,7 @@ fn useless(dimension: &Dimension, base: &Settings) -> Option<String> {
 }
 
 /// `space` without what trials with the settings `base` have no use for.
-pub(super) fn fitted(space: Space, base: &Settings) -> Space {
+pub(crate) fn fitted(space: Space, base: &Settings) -> Space {
     let dimensions = space.0.into_iter().filter_map(|mut dimension| {
         if let Domain::Choices(choices) = &mut dimension.domain {
             choices.retain(|value| refusal(base, dimension.name, value).is_none());
@@ -51,7 +51,7 @@ pub(super) fn fitted(space: Space, base: &Settings) -> Space {
 }
 
 /// Refuses a space from `path` with values that trials with the settings `base` have no use for.
-pub(super) fn check(space: &Space, base: &Settings, path: &Path) -> Result<(), Failure> {
+pub(crate) fn check(space: &Space, base: &Settings, path: &Path) -> Result<(), Failure> {
     let mut dimensions = space.0.iter();
     let found = dimensions.find_map(|dimension| Some((dimension.name, useless(dimension, base)?)));
     let Some((name, refusal)) = found else {
@@ -72,14 +72,17 @@ pub(super) fn check(space: &Space, base: &Settings, path: &Path) -> Result<(), F
 mod tests {
     use common::head::Loss;
 
-    use super::{super::file, *};
+    use super::{
+        super::super::{file, trained::Trained},
+        *,
+    };
     use crate::plan::{ClassWeights, Sampling};
 
     const ALL: &str = "solver = [\"adam\", \"lbfgs\", \"ridge\"]\nc = 1.0\nlambda = { low = 0.1, high = 1.0 }\nlabel_smoothing = [0.0, 0.1]";
 
     /// What is left of the space, as `name=choices`.
     fn left(base: &Settings) -> Vec<String> {
-        let space = file::parse(ALL).unwrap();
+        let space = file::parse(ALL, Trained::Heads).unwrap();
         let fitted = fitted(space.clone(), base);
         let path = Path::new("space.toml");
         assert_eq!(check(&space, base, path).is_ok(), space == fitted);

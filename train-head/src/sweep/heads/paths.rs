@@ -12,9 +12,9 @@ use common::{
 };
 
 use super::{
+    super::trial::Figures,
     candidate::Candidate,
     round::{Ground, Made},
-    trial::Figures,
 };
 use crate::{
     convex::{self, solve as solve_path},
@@ -165,7 +165,8 @@ fn judge(
     candidate: convex::Candidate,
 ) -> Result<(Figures, Best, PathRecord), Failure> {
     let head = &candidate.head;
-    let training = task.judge(head, fitted, &task.partition.train);
+    let trained = task.plain_training_rows();
+    let training = task.judge(head, fitted, &trained);
     let validation = task.judge(head, fitted, &task.partition.validation);
     let (tally, scaling) = validation.tally_and_temperature().or_exit(Exit::Failure)?;
     let on_training = training.tally();

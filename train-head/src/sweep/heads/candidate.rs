@@ -3,12 +3,14 @@
 use common::head::{HeadKind, Normalisation, stack::Method};
 
 use super::{
-    name::Name,
+    super::{
+        name::Name,
+        space::{Point, Space},
+    },
     source,
-    space::{Point, Space, Value},
 };
 use crate::plan::{
-    ConvexSolver, DEFAULT_MOMENTUM, LBFGS, RIDGE, Settings, SweepPlan, optimizer_defaults,
+    ConvexSolver, DEFAULT_MOMENTUM, HeadTrials, LBFGS, RIDGE, Settings, optimizer_defaults,
 };
 
 /// C where a space that has lbfgs does not say, as scikit-learn's.
@@ -20,7 +22,6 @@ pub(crate) const DEFAULT_LAMBDA: f64 = 1.0;
 /// A point as a training takes it.
 #[derive(Clone)]
 pub(crate) struct Candidate {
-    pub(crate) point: Point,
     pub(crate) head: HeadKind,
     pub(crate) settings: Settings,
     /// Takes the place of steps; its path is a single point.
@@ -31,15 +32,9 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     /// The training that `point` stands for.
-    pub(super) fn new(space: &Space, plan: &SweepPlan, point: Point) -> Self {
-        let number = |name| match space.value(&point, name) {
-            Some(Value::Number(number)) => Some(*number),
-            _ => None,
-        };
-        let word = |name| match space.value(&point, name) {
-            Some(Value::Word(word)) => Some(word.as_str()),
-            _ => None,
-        };
+    pub(super) fn new(space: &Space, plan: &HeadTrials, point: &Point) -> Self {
+        let number = |name| space.number(point, name);
+        let word = |name| space.word(point, name);
         let mut settings: Settings = plan.base.clone();
         settings.optimizer = match word(Name::Solver) {
             Some("adamw") => Method::AdamW,
@@ -81,9 +76,8 @@ impl Candidate {
                 _ => HeadKind::Linear,
             },
             convex,
-            source: source::chosen(space, &point, plan),
+            source: source::chosen(space, point, plan),
             settings,
-            point,
         }
     }
 
