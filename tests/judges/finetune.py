@@ -70,7 +70,7 @@ class Subject:
 
 
 SUBJECTS = [
-    Subject("resnet18", "layer3", "layer4", ("layer4.", "fc."), 0, {"adamw": 3e-5, "sgd": 2e-3}),
+    Subject("resnet18", "layer3", "layer4", ("layer4.", "fc."), 0, {"adamw": 3e-5, "sgd": 1e-3}),
     Subject(
         "efficientnet-lite0",
         "stage5",
