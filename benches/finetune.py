@@ -8,6 +8,8 @@ A step is forward, backward and AdamW of the unfrozen layer and `fc`. `cached` r
 faster layout), with the fused optimizer; `textbook` runs the whole network on images and trains the same parameters. Every run
 is a process of its own; the median over the rounds' medians counts, and the largest resident set. Fails if ours is less than
 --least times as fast as `cached`, less than --least-textbook times as fast as `textbook`, or takes more memory than `cached`.
+On a GPU (--device cuda, a build with --features train-head/cudnn) inputs come from the host in every step, and PyTorch computes
+16-bit floats by autocast.
 Needs benches/requirements-peers.txt.
 """
 
@@ -38,6 +40,8 @@ def pytorch(options: argparse.Namespace) -> dict:
     from torch import nn
 
     torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    sixteen = {"f16": torch.float16, "bf16": torch.bfloat16}.get(options.precision)
     torch.manual_seed(1)
     network = torchvision.models.get_model(options.backbone)
     network.fc = nn.Linear(network.fc.in_features, CLASSES)
@@ -56,21 +60,24 @@ def pytorch(options: argparse.Namespace) -> dict:
         before.requires_grad_(False)
         model = nn.Sequential(before, tail).to(memory_format=torch.channels_last)
         inputs = images.contiguous(memory_format=torch.channels_last)
-    model.train()
+    model.to(device).train()
     if options.norm == "frozen":
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
-    labels = torch.arange(options.batch) % CLASSES
+    labels = (torch.arange(options.batch) % CLASSES).to(device)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=1e-2, fused=True)
     seconds = []
     for _ in range(WARM_UP + options.steps):
         started = time.perf_counter()
-        loss = nn.functional.cross_entropy(model(inputs), labels)
+        with torch.autocast(device.type, dtype=sixteen, enabled=sixteen is not None):
+            loss = nn.functional.cross_entropy(model(inputs.to(device)), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
     measured = seconds[WARM_UP:]
     return {"median": statistics.median(measured), "best": min(measured), "peak_mb": peak_megabytes()}
@@ -78,6 +85,7 @@ def pytorch(options: argparse.Namespace) -> dict:
 
 def command(who: str, options: argparse.Namespace) -> list[str]:
     common = ["--backbone", options.backbone, "--norm", options.norm, "--batch", str(options.batch), "--steps", str(options.steps)]
+    common += ["--device", options.device, "--precision", options.precision]
     if who == "ours":
         return [str(options.bin), *common, "--unfreeze", ",".join(LAYERS[LAYERS.index(options.unfreeze) :])]
     own = ["--child", who, "--threads", str(options.threads), "--unfreeze", options.unfreeze]
@@ -99,6 +107,8 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=32, help="default: %(default)s")
     parser.add_argument("--steps", type=int, default=10, help="of a round (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: %(default)s")
+    parser.add_argument("--precision", default="f32", choices=["f32", "f16", "bf16"], help="16 bits on a GPU only (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--least", type=float, default=1.2, help="default: %(default)s")
     parser.add_argument("--least-textbook", type=float, default=3.0, help="default: %(default)s")
@@ -112,7 +122,7 @@ def main() -> int:
     for _ in range(options.rounds):
         for who, rounds in found.items():
             rounds.append(run(who, options))
-    print(f"{options.backbone} from {options.unfreeze} on, norms {options.norm}, batch {options.batch}, {options.threads} threads")
+    print(f"{options.backbone} from {options.unfreeze} on, norms {options.norm}, batch {options.batch}, {options.device} {options.precision}, {options.threads} threads")
     medians = {who: statistics.median(one["median"] for one in rounds) for who, rounds in found.items()}
     peaks = {who: max(one["peak_mb"] for one in rounds) for who, rounds in found.items()}
     for who, rounds in found.items():

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p common --example tail_speed -- [--backbone resnet18] [--unfreeze layer4] [--cut layer3]
-//!     [--batch 32] [--side 224] [--classes 10] [--steps 10] [--norm frozen|train] [--evaluate]
+//!     [--batch 32] [--side 224] [--classes 10] [--steps 10] [--norm frozen|train] [--device cpu] [--precision f32] [--evaluate]
 //! ```
 //!
 //! Prints one line of JSON: the median and the best step in seconds, and the largest resident set. Weights are random: time does not depend
@@ -16,10 +16,7 @@ use common::{
     backbone::{Parameters, ValueId, registry},
     engine::cpu::Isa,
     head::{Head, HeadKind, stack::Method},
-    tail::{
-        Alone, Batch, GroupStep, NormMode, Selection, Step, Tail, TailOptions, Trainer,
-        cpu::CpuTrainer,
-    },
+    tail::{Alone, Batch, GroupStep, NormMode, Selection, Step, Tail, TailOptions, Trainers},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -73,7 +70,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tensors = tail.tensors(&Parameters::synthetic(&network), &head);
     let trained = tail.trained().len();
     let len = tail.input_shape().len();
-    let mut trainer = CpuTrainer::new(tail, &tensors, Isa::from_environment()?, Box::new(Alone))?;
+    let (device, precision) = (text("--device", "cpu"), text("--precision", "f32"));
+    let trainers = Trainers::on(
+        device.parse()?,
+        precision.parse()?,
+        Isa::from_environment()?,
+    )?;
+    let mut trainer = trainers.trainer(tail, &tensors, Box::new(Alone))?;
     drop(tensors);
     let inputs: Vec<f32> = (0..batch * len)
         .map(|index| (index % 255) as f32 / 128.0 - 0.5)

@@ -160,9 +160,9 @@ def train(
 
 
 def ours(
-    programs: binaries.Binaries, subject: Subject, case: tuple[str, str], executor: str, work: Path
+    programs: binaries.Binaries, subject: Subject, case: tuple[str, str], executor: tuple[str, str], work: Path
 ) -> tuple[list[float], dict[str, torch.Tensor]]:
-    """Losses and final tensors of `tail_steps`."""
+    """Losses and final tensors of `tail_steps`; `executor`: its name and device."""
     norms, optimizer = case
     losses, after = work / "losses.json", work / "after.safetensors"
     options = {
@@ -179,7 +179,8 @@ def ours(
         "side": SIDE,
         "batch": BATCH,
         "steps": STEPS,
-        "executor": executor,
+        "executor": executor[0],
+        "device": executor[1],
         "losses": losses,
         "out": after,
     }
@@ -228,7 +229,8 @@ def run(arguments, work: Path) -> int:
             own = loss_error(rounded, theirs[0])
             print(f"\n{name}: loss {theirs[0][0]:.4f} → {theirs[0][-1]:.4f}; error of PyTorch's own f32 {own:.1e}")
             for executor in arguments.executors:
-                found = ours(programs, subject, case, executor, work)
+                device = arguments.device if executor == "reference" else "cpu"
+                found = ours(programs, subject, case, (executor, device), work)
                 compare(verdicts, f"{name}, {executor}", subject.trained, before, theirs, found)
     return verdicts.exit_status()
 
@@ -237,6 +239,7 @@ def main() -> int:
     parser = binaries.parser(__doc__)
     executors = ("cpu", "reference")
     parser.add_argument("--executors", nargs="+", choices=executors, default=executors, help="default: both")
+    parser.add_argument("--device", default="cpu", help="of the reference executor, such as cuda:0 (default: %(default)s)")
     names = [subject.name for subject in SUBJECTS]
     parser.add_argument("--backbones", nargs="+", choices=names, default=names, help="default: both")
     arguments = parser.parse_args()

@@ -9,7 +9,8 @@ use super::EngineError;
 /// The `--device` option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The first CUDA device where this build and machine have one, else the CPU.
+    /// A CUDA device where this build and machine have one, else the CPU: the first device, or of the processes that
+    /// a launcher has started on this machine each its own, in turn.
     #[default]
     Auto,
     /// The CPU.
@@ -54,7 +55,7 @@ impl DeviceChoice {
     pub fn open(self) -> Result<Device, EngineError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Auto => Ok(open_cuda(0).unwrap_or(Device::Cpu)),
+            Self::Auto => Ok(open_own_cuda().unwrap_or(Device::Cpu)),
             Self::Cuda(ordinal) => {
                 open_cuda(ordinal).map_err(|reason| EngineError::DeviceUnavailable {
                     device: self.to_string(),
@@ -63,6 +64,39 @@ impl DeviceChoice {
             }
         }
     }
+}
+
+/// What launchers tell a process about its number on its machine: Open MPI's `mpirun`, MPICH's, and Slurm's
+/// `srun`.
+#[cfg(any(feature = "cuda", test))]
+const LOCAL_NUMBERS: [&str; 3] = [
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "SLURM_LOCALID",
+];
+
+/// The device of this one of the processes on this machine: those behind the last device begin at the first again.
+#[cfg(any(feature = "cuda", test))]
+fn own_ordinal(variable: impl Fn(&str) -> Option<String>, devices: usize) -> usize {
+    let mut numbers = LOCAL_NUMBERS
+        .into_iter()
+        .filter_map(|name| variable(name)?.parse().ok());
+    let number: usize = numbers.next().unwrap_or(0);
+    number % devices.max(1)
+}
+
+#[cfg(feature = "cuda")]
+fn open_own_cuda() -> Result<Device, String> {
+    use candle_core::cuda_backend::cudarc::driver::CudaContext;
+
+    let devices = CudaContext::device_count().map_err(|error| error.to_string())?;
+    let devices = usize::try_from(devices).unwrap_or(0);
+    open_cuda(own_ordinal(|name| std::env::var(name).ok(), devices))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_own_cuda() -> Result<Device, String> {
+    open_cuda(0)
 }
 
 #[cfg(feature = "cuda")]
@@ -183,6 +217,19 @@ mod tests {
         }
         assert!("cuda:x".parse::<DeviceChoice>().is_err());
         assert!("gpu".parse::<DeviceChoice>().is_err());
+    }
+
+    #[test]
+    fn processes_on_one_machine_take_its_devices_in_turn() {
+        let as_number = |text: &'static str| {
+            move |name: &str| (name == "SLURM_LOCALID").then(|| text.to_owned())
+        };
+        assert_eq!(own_ordinal(|_| None, 4), 0);
+        assert_eq!(own_ordinal(as_number("3"), 4), 3);
+        // With `srun --gpus-per-task=1` a process sees one device.
+        assert_eq!(own_ordinal(as_number("3"), 1), 0);
+        assert_eq!(own_ordinal(as_number("5"), 4), 1);
+        assert_eq!(own_ordinal(as_number("5"), 0), 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod bad_input;
 mod decoding;
 mod determinism;
 mod extraction;
+mod finetuning;
 mod heads;
 mod int8;
 mod output;

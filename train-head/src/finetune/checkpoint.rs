@@ -18,7 +18,8 @@ use serde_json::Value;
 
 use super::{
     job::Job,
-    session::{Progress, Session, of_trainer},
+    progress::Progress,
+    session::{Session, of_trainer},
 };
 use crate::{
     failure::{Failure, OrExit},

@@ -17,6 +17,7 @@ pub(crate) mod head;
 pub(crate) mod inputs;
 mod introduction;
 pub(crate) mod job;
+pub(crate) mod progress;
 mod rates;
 pub(crate) mod result;
 pub(crate) mod session;

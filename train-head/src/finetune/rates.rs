@@ -2,7 +2,12 @@
 
 use common::tail::{GroupStep, Tail, Tensors};
 
-use crate::{plan::FineSettings, schedule::Schedule};
+use super::job::{Job, Phase};
+use crate::{
+    failure::Failure,
+    plan::FineSettings,
+    schedule::{Decay, Schedule},
+};
 
 /// What the groups of one phase have for each of its steps.
 pub(crate) struct Rates {
@@ -12,15 +17,31 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
+    /// Of `phase`, which begins with `tensors`.
+    pub(crate) fn of(job: &Job, phase: Phase, tensors: &Tensors) -> Result<Self, Failure> {
+        let settings = job.settings;
+        let steps = job.steps_an_epoch();
+        let schedule = match phase {
+            Phase::Head => Schedule {
+                peak: 1.0,
+                decay: Decay::Constant,
+                warmup_steps: 0,
+                total_steps: u64::from(settings.freeze_epochs) * steps,
+            },
+            Phase::Whole => Schedule {
+                peak: 1.0,
+                decay: settings.schedule,
+                warmup_steps: u64::from(settings.warmup_epochs) * steps,
+                total_steps: u64::from(settings.epochs - settings.freeze_epochs) * steps,
+            },
+        };
+        Ok(Self::new(&job.tail(phase)?, tensors, settings, schedule))
+    }
+
     /// Of the trained tensors of `tail`, in their order: the head has its own rate, the last block
     /// the backbone's, and each block before it a share of the next one's. What has one dimension,
     /// biases and normalisations, has no decay. `schedule`'s peak is 1.
-    pub(crate) fn new(
-        tail: &Tail,
-        tensors: &Tensors,
-        settings: &FineSettings,
-        schedule: Schedule,
-    ) -> Self {
+    fn new(tail: &Tail, tensors: &Tensors, settings: &FineSettings, schedule: Schedule) -> Self {
         let names = tail.trained();
         let groups = names.iter().zip(tail.depths());
         let peaks = groups.map(|(name, depth)| {
@@ -75,7 +96,6 @@ mod tests {
     };
 
     use super::*;
-    use crate::schedule::Decay;
 
     #[test]
     fn blocks_further_from_the_head_learn_slower_and_norms_do_not_decay() {

@@ -15,39 +15,18 @@ use common::{
     interrupt::Interrupt,
     tail::{Batch, Step, Tensors, Trainer, TrainerError},
 };
-use serde::{Deserialize, Serialize};
 
 use super::{
     inputs::Purpose,
     job::{Job, Phase},
+    progress::{EpochEnd, Progress},
     rates::Rates,
     targets::{Mixing, dropout_key, targets},
 };
 use crate::{
     failure::{Failure, OrExit},
     monitor::EpochLine,
-    schedule::{Decay, Schedule},
 };
-
-/// How far a training is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Progress {
-    /// Epochs that came to their end.
-    pub(crate) epochs: u32,
-    /// Batches of the next one that are done.
-    pub(crate) batches: usize,
-    /// Steps of the current phase.
-    pub(crate) steps: u64,
-    /// What was seen of the epoch under way.
-    loss: LossSum,
-    correct: u64,
-    elapsed_ms: f64,
-    /// Epoch and validation loss of the best model.
-    pub(crate) best: Option<(u32, f64)>,
-    /// The figures of the epochs.
-    pub(crate) lines: Vec<EpochLine>,
-}
 
 /// A training under way.
 pub(crate) struct Session<'a> {
@@ -60,15 +39,6 @@ pub(crate) struct Session<'a> {
     phase: Phase,
     /// What was seen since the last step.
     pending: Seen,
-}
-
-/// How an epoch ended.
-pub(crate) enum EpochEnd {
-    Whole(EpochLine),
-    /// A loss is not a number, or infinite.
-    NonFinite,
-    /// A signal came; the session is between two steps.
-    Stopped(Exit),
 }
 
 impl<'a> Session<'a> {
@@ -87,7 +57,7 @@ impl<'a> Session<'a> {
         let phase = job.phase(progress.epochs + 1);
         Ok(Self {
             trainer: job.trainer(phase, tensors)?,
-            rates: rates(job, phase, tensors)?,
+            rates: Rates::of(job, phase, tensors)?,
             job,
             progress,
             best,
@@ -154,7 +124,7 @@ impl<'a> Session<'a> {
         }
         let tensors = self.trainer.tensors().map_err(of_trainer)?;
         self.trainer = self.job.trainer(phase, &tensors)?;
-        self.rates = rates(self.job, phase, &tensors)?;
+        self.rates = Rates::of(self.job, phase, &tensors)?;
         self.phase = phase;
         self.progress.steps = 0;
         Ok(())
@@ -223,7 +193,7 @@ impl<'a> Session<'a> {
         let settings = self.job.settings;
         self.trainer.reduce().map_err(of_trainer)?;
         let seen = take(&mut self.pending);
-        let (seen, stopped) = together(self.job, seen, stop)?;
+        let (seen, stopped) = seen_by_all(self.job, seen, stop)?;
         if !seen.loss.total.is_finite() {
             return Ok(Some(EpochEnd::NonFinite));
         }
@@ -310,7 +280,7 @@ impl<'a> Session<'a> {
 }
 
 /// What all processes have seen, and whether one of them is to stop.
-fn together(job: &Job, seen: Seen, stop: &Interrupt) -> Result<(Seen, Option<Exit>), Failure> {
+fn seen_by_all(job: &Job, seen: Seen, stop: &Interrupt) -> Result<(Seen, Option<Exit>), Failure> {
     let stopped = stop.received();
     if job.collective.size() == 1 {
         return Ok((seen, stopped));
@@ -332,27 +302,6 @@ fn together(job: &Job, seen: Seen, stop: &Interrupt) -> Result<(Seen, Option<Exi
     };
     let of_another = (sums[3] > 0.0).then_some(Exit::Terminated);
     Ok((seen, stopped.or(of_another)))
-}
-
-/// Learning rates and decays of `phase`.
-fn rates(job: &Job, phase: Phase, tensors: &Tensors) -> Result<Rates, Failure> {
-    let settings = job.settings;
-    let steps = job.steps_an_epoch();
-    let schedule = match phase {
-        Phase::Head => Schedule {
-            peak: 1.0,
-            decay: Decay::Constant,
-            warmup_steps: 0,
-            total_steps: u64::from(settings.freeze_epochs) * steps,
-        },
-        Phase::Whole => Schedule {
-            peak: 1.0,
-            decay: settings.schedule,
-            warmup_steps: u64::from(settings.warmup_epochs) * steps,
-            total_steps: u64::from(settings.epochs - settings.freeze_epochs) * steps,
-        },
-    };
-    Ok(Rates::new(&job.tail(phase)?, tensors, settings, schedule))
 }
 
 pub(crate) fn of_trainer(error: TrainerError) -> Failure {

@@ -9,7 +9,8 @@ use common::interrupt::Interrupt;
 
 use super::{
     checkpoint::{self, Origin},
-    session::{EpochEnd, Progress, Session},
+    progress::{EpochEnd, Progress},
+    session::Session,
 };
 use crate::{failure::Failure, fit::Ending, monitor::EpochLine, plan::FineSettings};
 

@@ -3,19 +3,19 @@
 //!
 //! In: a [`Tail`], its tensors, and batches. Out: what [`Trainer`] promises. `network` runs the operations
 //! behind the cut, `normalise` the batch normalisations, `head` the head and its loss, `optimizer`
-//! the steps; `store` keeps the tensors under their names, `all_sum` adds up over processes.
+//! the steps; `store` keeps the tensors under their names, `all_sum` adds up over processes, between GPUs through `nccl`.
 //!
 //! With 16-bit floats only convolutions and the activations between them are in 16 bits: weights,
 //! normalisation, head, gradients and steps stay in f32.
 
 mod all_sum;
 mod head;
+#[cfg(feature = "nccl")]
+mod nccl;
 mod network;
 mod normalise;
 mod optimizer;
 mod store;
-
-use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -44,7 +44,7 @@ pub struct ReferenceTrainer {
     gradients: Vec<Tensor>,
     moments: Moments,
     averages: Option<Vec<Var>>,
-    collective: Arc<dyn Collective>,
+    sums: AllSum,
     device: Device,
     dtype: DType,
 }
@@ -66,7 +66,7 @@ impl ReferenceTrainer {
             gradients: store.zeros()?,
             moments: Moments::zeros(&store)?,
             averages: None,
-            collective: Arc::from(collective),
+            sums: AllSum::new(collective, &device)?,
             dtype: precision.dtype(&device)?,
             device,
             store,
@@ -128,9 +128,8 @@ impl Trainer for ReferenceTrainer {
     fn accumulate(&mut self, batch: &Batch<'_>) -> Result<Seen, TrainerError> {
         let classes = self.tail.options().classes;
         let rows = batch.targets.len() / classes;
-        let sums = AllSum::new(&self.collective);
         let inputs = self.to_device(batch.inputs, rows)?;
-        let trained = self.pass().train(&inputs, &sums)?;
+        let trained = self.pass().train(&inputs, &self.sums)?;
         let logits = head::logits_with_dropout(&self.tail, &self.store, &trained.features, batch)?;
         let targets = Tensor::from_slice(batch.targets, (rows, classes), &self.device)?;
         let losses = head::losses(&logits, &targets)?;
@@ -143,18 +142,17 @@ impl Trainer for ReferenceTrainer {
     }
 
     fn reduce(&mut self) -> Result<(), TrainerError> {
-        if self.collective.size() == 1 {
+        if self.sums.is_alone() {
             return Ok(());
         }
-        let flat = |gradient: &Tensor| gradient.flatten_all()?.to_vec1::<f32>();
-        let parts = self.gradients.iter().map(flat);
-        let mut all = parts.collect::<candle_core::Result<Vec<_>>>()?.concat();
-        self.collective.sum(&mut all)?;
-        let mut rest = &all[..];
+        let flat = self.gradients.iter().map(Tensor::flatten_all);
+        let flat = flat.collect::<candle_core::Result<Vec<_>>>()?;
+        let all = self.sums.of(&Tensor::cat(&flat, 0)?)?;
+        let mut start = 0;
         for gradient in &mut self.gradients {
-            let (values, behind) = rest.split_at(gradient.elem_count());
-            *gradient = Tensor::from_slice(values, gradient.shape(), &self.device)?;
-            rest = behind;
+            let count = gradient.elem_count();
+            *gradient = all.narrow(0, start, count)?.reshape(gradient.shape())?;
+            start += count;
         }
         Ok(())
     }

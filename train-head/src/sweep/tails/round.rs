@@ -17,7 +17,8 @@ use crate::{
     failure::Failure,
     finetune::{
         checkpoint::{Checkpoint, Origin},
-        session::{Progress, Session},
+        progress::Progress,
+        session::Session,
         training::{Keeping, over, train},
     },
     fit::Ending,

@@ -40,11 +40,11 @@ use crate::{
     panel::{LANES, SQUARE},
 };
 
-/// Most floats of the transformed tiles of a part of a batch.
-const TILES_FLOATS: usize = 6 << 20;
+/// Most floats of the transformed tiles of a part of a batch; few in tests, so that their small batches have parts.
+const TILES_FLOATS: usize = if cfg!(test) { 1 << 12 } else { 6 << 20 };
 
-/// Most floats of the transformed kernels of a part of the outputs.
-const KERNELS_FLOATS: usize = 5 << 19;
+/// Most floats of the transformed kernels of a part of the outputs; few in tests, likewise.
+const KERNELS_FLOATS: usize = if cfg!(test) { 1 << 14 } else { 5 << 19 };
 
 /// Channels on either side from which on the products save more than the transforms cost.
 const LEAST_CHANNELS: usize = 16;
