@@ -20,9 +20,9 @@ use crate::{
 pub const EXIT_CODES: &str = "\
 Exit codes: 0 success; 1 the machine failed (disk full, …) or training diverged; 2 wrong command line;
 3 unusable input; 4 cache, backbone and head do not belong together; 5 too many rejects;
-6 `verify` found damage; 7 no such device; 130, 143 stopped by SIGINT, SIGTERM: `extract run`
-and `train-head sweep` go on with the same command, a training has kept the best head so far,
-`train-head predict` has printed what was done.";
+6 `verify` found damage; 7 no such device; 130, 143 stopped by SIGINT, SIGTERM: `extract run`,
+`train-head sweep` and `train-head finetune` go on with the same command (without --overwrite), a
+training of heads has kept the best head so far, `train-head predict` has printed what was done.";
 
 /// Why a run ended, as the shell sees it.
 ///
@@ -36,7 +36,7 @@ and `train-head sweep` go on with the same command, a training has kept the best
 /// | 5 | more inputs were rejected than `--max-rejects` allows |
 /// | 6 | `verify` found missing or damaged files |
 /// | 7 | the device asked for is not available |
-/// | 130, 143 | stopped by SIGINT or SIGTERM: `extract run` and `train-head sweep` go on with the same command, a training has kept the best head so far, `train-head predict` has printed what was done |
+/// | 130, 143 | stopped by SIGINT or SIGTERM: `extract run`, `train-head sweep` and `train-head finetune` go on with the same command (without --overwrite), a training of heads has kept the best head so far, `train-head predict` has printed what was done |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {

@@ -150,6 +150,16 @@ pub(crate) enum Existing {
     Replace,
 }
 
+impl Existing {
+    /// What "the same command" must do without to go on instead of beginning anew.
+    pub(crate) fn proviso(self) -> &'static str {
+        match self {
+            Self::Refuse => "",
+            Self::Replace => " without --overwrite",
+        }
+    }
+}
+
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reporting {

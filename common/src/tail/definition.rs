@@ -2,12 +2,12 @@
 
 use super::{Selection, Tensor, Tensors, depth::depths, selection::parameters_of};
 use crate::{
-    backbone::{Conv, Network, Node, Parameters, Shape, ValueId, weights::Parameter},
+    backbone::{Conv, Network, Node, Op, Parameters, Shape, ValueId, weights::Parameter},
     head::{Head, HeadKind},
 };
 
 /// Share of a batch's statistics in the new running ones, as in PyTorch.
-pub const NORM_MOMENTUM: f32 = 0.1;
+pub const NORM_MOMENTUM: f64 = 0.1;
 
 /// What batch normalisations with trained parameters do; all others use their running statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -154,6 +154,15 @@ impl Tail {
             && (self.selection.contains(&weight) || self.selection.contains(&bias))
     }
 
+    /// Whether one of them has a single value a row and channel: two rows at least have a variance.
+    pub fn normalises_single_values(&self) -> bool {
+        self.nodes().any(|(number, node)| {
+            let shape = self.shape(ValueId(number + 1));
+            let is_single = shape.height * shape.width == 1;
+            matches!(&node.op, Op::Conv(conv) if is_single && self.normalises_by_batch(conv))
+        })
+    }
+
     /// Prefixes of the head's layers in the network's weight files, first to last: `fc`, or `fc.0` and `fc.2`.
     pub fn head_layers(&self) -> Vec<String> {
         let name = self.network.classifier();
@@ -180,8 +189,13 @@ impl Tail {
     /// For each of [`Tail::trained`], how many blocks it is from the head; 0 for the head itself.
     pub fn depths(&self) -> Vec<usize> {
         let of_head = vec![0; 2 * self.head_layers().len()];
-        let names = self.selection.trained().iter().map(String::as_str);
-        [depths(names), of_head].concat()
+        // A normalisation learns with its convolution, whatever its own name.
+        let weight = |name: &String| {
+            let own = self.convs().find(|conv| belongs(conv, name));
+            own.map_or_else(|| name.clone(), |conv| format!("{}.weight", conv.name))
+        };
+        let weights: Vec<String> = self.selection.trained().iter().map(weight).collect();
+        [depths(weights.iter().map(String::as_str)), of_head].concat()
     }
 
     /// All tensors of the tail, trained or not, running statistics among them, from `parameters` and `head`.
@@ -228,7 +242,7 @@ impl Tail {
     /// The convolutions of the tail.
     pub fn convs(&self) -> impl Iterator<Item = &Conv> {
         self.nodes().filter_map(|(_, node)| match &node.op {
-            crate::backbone::Op::Conv(conv) => Some(conv),
+            Op::Conv(conv) => Some(conv),
             _ => None,
         })
     }

@@ -145,6 +145,11 @@ pub enum TrainerError {
     /// Another process is gone.
     #[error(transparent)]
     Collective(#[from] CollectiveError),
+    /// The GPUs of the processes cannot be joined.
+    #[error(
+        "NCCL does not join the processes' GPUs: {0} (each process needs a GPU of its own, or use --device cpu)"
+    )]
+    Join(String),
     /// A tensor that the tail needs is not there, or not as it should be.
     #[error("tensor `{name}`: {problem}")]
     Tensor {

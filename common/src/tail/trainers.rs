@@ -37,6 +37,11 @@ impl Trainers {
         })
     }
 
+    /// Whether they compute on a GPU.
+    pub fn are_on_gpu(&self) -> bool {
+        !self.device.is_cpu()
+    }
+
     /// A trainer of `tail` that begins with `tensors`, those of [`Tail::tensors`].
     ///
     /// # Errors

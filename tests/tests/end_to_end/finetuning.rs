@@ -74,6 +74,30 @@ fn everything_trains_from_images_on() {
 }
 
 #[test]
+fn a_head_that_was_tuned_alone_is_judged_on_its_cache() {
+    let bench = Workbench::new();
+    small_set(&bench, 2, 3);
+    let layers = ["--layer", "stage6,avgpool", "--dtype", "f16"];
+    extract_small(&bench, "cache", &layers).exited(0);
+    finetune(&bench, "run", "--unfreeze fc --epochs 2").exited(0);
+    let eval = ["eval", "run", "cache", "--split", "test", "--json"];
+    bench.train_head(&eval).exited(0);
+}
+
+#[test]
+fn images_that_have_changed_are_refused() {
+    let bench = Workbench::new();
+    small_set(&bench, 2, 3);
+    extract_small(&bench, "cache", &[]).exited(0);
+    let folder = bench.path("images/train/bag");
+    let first = folder.join(&crate::sorted_names(&folder)[0]);
+    fs::write(&first, [&fs::read(&first).unwrap()[..], b"more"].concat()).unwrap();
+    finetune(&bench, "run", &format!("{LAST} --source images"))
+        .exited(3)
+        .saying(&["images/train/bag", "bytes, not", "extract again"]);
+}
+
+#[test]
 fn a_full_disk_leaves_the_checkpoint_before_to_go_on_from() {
     let bench = Workbench::new();
     small_set(&bench, 2, 4);

@@ -28,7 +28,7 @@ pub(crate) struct FinetuneArgs {
     #[arg(long, value_delimiter = ',', required = true, value_name = "PATTERN,…")]
     pub(crate) unfreeze: Vec<String>,
     /// Cached layer that training starts from [default: the deepest that will do]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "source")]
     pub(crate) layer: Option<String>,
     /// Weights that the cache was made with: a .safetensors or .pth file, or hf:OWNER/NAME/FILE
     /// [default: the embedded ones]

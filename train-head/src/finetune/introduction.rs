@@ -38,7 +38,7 @@ pub(crate) fn introduce(monitor: &Monitor, job: &Job, reader: &CacheReader) -> R
         shape.height,
         shape.width,
         job.images.len(),
-        if views > 1 {
+        if views > 1 && !job.settings.on_images {
             format!(" in {views} views")
         } else {
             String::new()
@@ -50,6 +50,11 @@ pub(crate) fn introduce(monitor: &Monitor, job: &Job, reader: &CacheReader) -> R
             "{} rows without a label are left out",
             job.dataset.unlabelled
         ));
+    }
+    if views > 1 && job.settings.on_images && job.settings.augment.is_none() {
+        warn(
+            "the cache's augmented views are not used with --source (--augment crop-flip varies the images themselves)",
+        );
     }
     for note in &job.partition.notes {
         warn(note);

@@ -126,6 +126,36 @@ impl Job<'_> {
         batches.map(<[u32]>::to_vec).collect()
     }
 
+    /// The first process's `verdicts`.
+    pub(crate) fn verdicts_of_first<const N: usize>(
+        &self,
+        verdicts: [bool; N],
+    ) -> Result<[bool; N], Failure> {
+        let numbers = verdicts.map(|verdict| f32::from(u8::from(verdict)));
+        let numbers = self.numbers_of_first(numbers)?;
+        Ok(numbers.map(|number| number > 0.0))
+    }
+
+    /// The first process's `numbers`.
+    pub(crate) fn numbers_of_first<const N: usize>(
+        &self,
+        numbers: [f32; N],
+    ) -> Result<[f32; N], Failure> {
+        let is_first = self.collective.rank() == 0;
+        let mut numbers = if is_first { numbers } else { [0.0; N] };
+        self.collective.sum(&mut numbers).or_exit(Exit::Failure)?;
+        Ok(numbers)
+    }
+
+    /// Rows of an epoch's last batch.
+    pub(crate) fn last_batch(&self) -> usize {
+        let size = self.settings.batch_size;
+        match self.images.len() % size {
+            0 => size.min(self.images.len()),
+            rest => rest,
+        }
+    }
+
     /// Values of an activation at the cut.
     pub(crate) fn width(&self) -> usize {
         let [height, width] = self.backbone.input;

@@ -46,7 +46,8 @@ use self::{
     checkpoint::{Checkpoint, Origin},
     head::{head_of, new_head},
     inputs::{ImageInputs, Inputs},
-    job::Job,
+    job::{Job, Phase},
+    progress::Progress,
     session::Session,
     together::Together,
     training::Keeping,
@@ -80,6 +81,7 @@ fn tune(plan: &FinetunePlan, together: &Together) -> Result<Exit, Failure> {
     let start = start(plan, &reader, &backbone, &selection)?;
     let isa = Isa::from_environment().or_exit(Exit::Device)?;
     let trainers = Trainers::on(plan.device, plan.precision, isa).map_err(Failure::of)?;
+    together.all_or_none("have a GPU", trainers.are_on_gpu())?;
     let _claim = together.first(|| folder::prepare(&plan.out, plan.existing))?;
 
     let dataset = load(&reader, &start, plan.memory, &stop)?;
@@ -103,6 +105,7 @@ fn tune(plan: &FinetunePlan, together: &Together) -> Result<Exit, Failure> {
         collective: together.collective(),
         images: dataset.by_image(&partition.train).collect(),
     };
+    check_last_batch(&job)?;
     let mut monitor = if together.is_first() {
         Monitor::new(&plan.out, plan.report.verbosity)
             .map_err(|error| cannot_write(&plan.out, &error))?
@@ -133,6 +136,7 @@ fn train<'a>(
         }
         None => Session::begin(job)?,
     };
+    check_place(job, &session.progress)?;
     for line in &session.progress.lines {
         monitor.replay(line).map_err(cannot_tell)?;
     }
@@ -147,6 +151,42 @@ fn train<'a>(
     Ok((session, ending))
 }
 
+/// Refuses a last batch that leaves a process without a row where it needs one, or a normalisation with a
+/// single value.
+fn check_last_batch(job: &Job) -> Result<(), Failure> {
+    let (rows, processes) = (job.last_batch(), job.collective.size());
+    let problem = if job.trainers.are_on_gpu() && rows < processes {
+        format!("fewer than the {processes} processes have GPUs")
+    } else if rows == 1 && job.tail(Phase::Whole)?.normalises_single_values() {
+        "and --bn train needs two where a map is 1×1".to_owned()
+    } else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} training images in batches of {}: the last one has {rows}, {problem} (choose another --batch-size)",
+        job.images.len(),
+        job.settings.batch_size
+    );
+    Err(Failure::new(Exit::Usage, message))
+}
+
+/// Refuses to go on where the first process is not.
+fn check_place(job: &Job, progress: &Progress) -> Result<(), Failure> {
+    let place = [
+        progress.epochs as f32,
+        progress.batches as f32,
+        progress.steps as f32,
+    ];
+    if job.numbers_of_first(place)? == place {
+        return Ok(());
+    }
+    let message = format!(
+        "process {} does not see the checkpoint that the first one goes on from (put --out into a folder that all processes see)",
+        job.collective.rank()
+    );
+    Err(Failure::new(Exit::Input, message))
+}
+
 /// Exports the best model and says how it went.
 fn finish(
     plan: &FinetunePlan,
@@ -157,8 +197,9 @@ fn finish(
 ) -> Result<Exit, Failure> {
     if let Ending::Signal(exit) = ending {
         warn(&format!(
-            "stopped by a signal in epoch {}: run the same command again to go on from the checkpoint in `{}`",
+            "stopped by a signal in epoch {}: run the same command again{} to go on from the checkpoint in `{}`",
             session.progress.epochs + 1,
+            plan.existing.proviso(),
             plan.out.display()
         ));
         return Ok(exit);

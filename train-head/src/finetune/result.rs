@@ -5,12 +5,12 @@ use common::{
     cache::{CacheReader, FeatureDtype, Identity, Layer},
     exit::Exit,
     head::{Bundle, Fitted, Head, TunedRecord},
-    tail::{Tail, Tensor, Tensors},
+    tail::{Alone, Tail, Tensor, Tensors},
 };
 
 use super::{
     job::{Job, Phase},
-    session::Session,
+    session::{Session, of_trainer},
     tuned::through_tail,
 };
 use crate::{
@@ -45,7 +45,9 @@ pub(crate) fn tuned(
     let tail = job.tail(Phase::Whole)?;
     let (model, parameters) = model(job, &tail, best, session.progress.steps)?;
     let head = head(&tail, best);
-    let mut trainer = job.trainer(Phase::Whole, best)?;
+    // The other processes are through.
+    let trainer = job.trainers.trainer(tail.clone(), best, Box::new(Alone));
+    let mut trainer = trainer.map_err(of_trainer)?;
 
     let partition = job.partition;
     let train = job.dataset.first_views_of(partition.train.iter().copied());

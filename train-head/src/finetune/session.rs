@@ -54,7 +54,11 @@ impl<'a> Session<'a> {
         progress: Progress,
         best: Option<Tensors>,
     ) -> Result<Self, Failure> {
-        let phase = job.phase(progress.epochs + 1);
+        // Of the last step: what a phase's trainer holds is no state of the next one's.
+        let phase = match progress.batches {
+            0 => job.phase(progress.epochs.max(1)),
+            _ => job.phase(progress.epochs + 1),
+        };
         Ok(Self {
             trainer: job.trainer(phase, tensors)?,
             rates: Rates::of(job, phase, tensors)?,
@@ -232,7 +236,12 @@ impl<'a> Session<'a> {
         self.trainer.swap_averages();
         let (judged, tensors) = (judged?, tensors?);
         let val_loss = judged.loss;
-        if !val_loss.is_finite() || !tensors.are_finite() {
+        let finite = val_loss.is_finite() && tensors.are_finite();
+        let least = self.progress.best.map(|(_, least)| least);
+        let best = least.is_none_or(|least| val_loss < least);
+        // Other processors round in other ways; what follows must be the same for all processes.
+        let [finite, best] = self.job.verdicts_of_first([finite, best])?;
+        if !finite {
             return Ok(None);
         }
         let progress = &mut self.progress;
@@ -240,7 +249,6 @@ impl<'a> Session<'a> {
         progress.batches = 0;
         progress.elapsed_ms = 0.0;
         let (seen, right) = (take(&mut progress.loss), take(&mut progress.correct));
-        let best = progress.best.is_none_or(|(_, least)| val_loss < least);
         if best {
             progress.best = Some((progress.epochs, val_loss));
             self.best = Some(tensors);

@@ -23,6 +23,21 @@ impl Together {
         Arc::clone(&self.0)
     }
 
+    /// Refuses that some of them `have` something and others do not.
+    pub(crate) fn all_or_none(&self, have: &str, own: bool) -> Result<(), Failure> {
+        let size = self.0.size();
+        let mut count = [f32::from(u8::from(own))];
+        self.0.sum(&mut count).or_exit(Exit::Failure)?;
+        let count = count[0] as usize;
+        if count == 0 || count == size {
+            return Ok(());
+        }
+        let message = format!(
+            "{count} of the {size} processes {have} (start as many as there are GPUs, or use --device cpu)"
+        );
+        Err(Failure::new(Exit::Device, message))
+    }
+
     /// Whether it is this one that writes and speaks.
     pub(crate) fn is_first(&self) -> bool {
         self.0.rank() == 0
@@ -48,9 +63,24 @@ impl Together {
     /// `result`; after a failure the processes are not taken leave of: the others would wait for this one, and
     /// as it is their launcher ends them.
     pub(crate) fn leave<T>(self, result: Result<T, Failure>) -> Result<T, Failure> {
-        if result.is_err() && self.0.size() > 1 {
-            std::mem::forget(self.0);
+        if result.is_err() {
+            self.abandon();
         }
         result
+    }
+
+    /// Keeps what joins the processes from being closed, which would wait for them.
+    fn abandon(&self) {
+        if self.0.size() > 1 {
+            std::mem::forget(Arc::clone(&self.0));
+        }
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.abandon();
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     dataset::Dataset,
     failure::{Failure, OrExit},
     features::Features,
-    head_input::difference_of,
+    head_input::{difference, difference_of},
 };
 
 /// Rows that go through the tail together.
@@ -62,8 +62,8 @@ pub(crate) fn through_tail(
 /// its training started from.
 pub(crate) fn before_tail<'a>(bundle: &'a Bundle, reader: &CacheReader) -> Option<&'a TunedRecord> {
     let (manifest, record) = (reader.manifest(), &bundle.record);
-    let is_of_tuned = manifest.identity.weights == record.identity.weights;
-    let has_features = is_of_tuned && manifest.layer(&record.layer).is_some();
+    let has_layer = manifest.layer(&record.layer).is_some();
+    let has_features = has_layer && difference(&manifest.identity, record).is_none();
     record.tuned.as_ref().filter(|_| !has_features)
 }
 
@@ -79,7 +79,8 @@ pub(crate) fn tail_layer<'a>(
     let manifest = reader.manifest();
     let place = cache_place(reader.directory());
     let remedy = format!(
-        "or extract the features of the fine-tuned backbone: `extract run SOURCE --out OTHER --weights {}`",
+        "or extract the features of the fine-tuned backbone: `extract run SOURCE --out OTHER --backbone {} --weights {}`, with the other options of its cache",
+        tuned.base.backbone,
         run.display()
     );
     let Some(name) = &tuned.layer else {

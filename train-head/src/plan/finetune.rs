@@ -111,6 +111,23 @@ pub(crate) struct FineSettings {
     /// How images are varied; `None` with the views of a cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) augment: Option<String>,
+    /// Whether the frozen part runs on the images themselves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) on_images: bool,
+    /// Arithmetic of convolutions; `None`: f32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) precision: Option<String>,
+}
+
+/// Whether a setting is off, and need not be recorded.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// `precision` as the settings have it.
+pub(super) fn recorded_precision(precision: Precision) -> Option<String> {
+    (precision != Precision::F32).then(|| precision.to_string())
 }
 
 pub(super) fn plan(args: FinetuneArgs) -> Result<FinetunePlan, Failure> {
@@ -165,6 +182,8 @@ impl Default for FineSettings {
             val_fraction: DEFAULT_VAL_FRACTION,
             seed: DEFAULT_SEED,
             augment: None,
+            on_images: false,
+            precision: None,
         }
     }
 }
@@ -239,6 +258,8 @@ fn fine_settings(args: &FinetuneArgs) -> Result<FineSettings, Failure> {
         val_fraction: regularisation.val_fraction,
         seed: step.seed,
         augment: args.augment.map(|augment| augment.recipe().to_owned()),
+        on_images: args.source.is_some(),
+        precision: recorded_precision(args.precision),
     })
 }
 

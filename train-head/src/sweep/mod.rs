@@ -153,9 +153,10 @@ impl<S: Subject> Sweep<'_, S> {
         progress.finish();
         if let Some(exit) = stopped? {
             let message = format!(
-                "stopped by a signal: {} of {total} trials are over and kept in `{}` (go on with the same command)",
+                "stopped by a signal: {} of {total} trials are over and kept in `{}` (go on with the same command{})",
                 trials.len(),
-                plan.out.display()
+                plan.out.display(),
+                plan.existing.proviso()
             );
             warn(&message);
             return Ok(exit);

@@ -116,6 +116,17 @@ fn what_is_frozen_stays_and_what_is_unfrozen_moves() {
 #[test]
 fn the_head_of_another_run_is_begun_with() {
     let place = Place::with(&recipe());
+    // Too small a rate to move anything.
+    let still = "--unfreeze fc --epochs 1 --lr 1e-30 --head-lr 1e-30 --quiet";
+    let line = format!("finetune @cache --out @first {still} --seed 4");
+    place.run(&line, Exit::Success);
+    let line = format!("finetune @cache --out @second {still} --seed 5 --init @first");
+    place.run(&line, Exit::Success);
+    let line = format!("finetune @cache --out @third {still} --seed 5");
+    place.run(&line, Exit::Success);
+    let head = |run: &str| place.read(&format!("{run}/head.safetensors"));
+    assert!(head("first") == head("second") && head("second") != head("third"));
+
     let line =
         format!("finetune @cache --out @one {LAST} --epochs 2 --head mlp --hidden 8 --quiet");
     place.run(&line, Exit::Success);

@@ -16,7 +16,7 @@ use super::{
     maps::{Maps, Pool},
     outer::{Outer, RUN_ROWS},
     product::{Onto, Product, SLAB_PANELS},
-    settle::{self, Settle, WeightGradient},
+    settle::{self, WeightGradient},
     square,
     window::Window,
 };
@@ -160,12 +160,7 @@ impl General {
                 &mut sums.as_mut_slice()[..sums_len],
                 pool,
             );
-            let mut dots = vec![0.0; outputs * LANES];
-            self.isa.run(Settle {
-                sums: &sums.as_slice()[..sums_len],
-                task,
-                dots: &mut dots,
-            });
+            let dots = settle::settle(&sums.as_slice()[..sums_len], task, outputs, self.isa);
             pool.give(sums);
             dots
         });

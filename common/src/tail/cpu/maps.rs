@@ -73,7 +73,6 @@ impl Maps {
 
     /// Every panel's `[rows][LANES]`.
     pub(super) fn panels_mut(&mut self) -> Vec<&mut [f32]> {
-        let Size { .. } = self.size;
         let (floats, rows) = (self.size.floats(), self.size.rows());
         let values = &mut self.values.as_mut_slice()[..floats];
         let panels = values.chunks_exact_mut(self.size.pitch());

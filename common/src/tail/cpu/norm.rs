@@ -20,11 +20,8 @@ use crate::{
         vector::Simd,
     },
     panel::LANES,
-    tail::{Collective, CollectiveError},
+    tail::{Collective, CollectiveError, NORM_MOMENTUM},
 };
-
-/// Share of the running statistics that a batch replaces: PyTorch's default.
-const MOMENTUM: f64 = 0.1;
 
 /// Rows that are summed in f32.
 const RUN_ROWS: usize = 64;
@@ -121,7 +118,7 @@ impl Statistics {
     /// unbiased one. Only the first `channels` are those of a channel.
     pub(super) fn follow(&self, mean: &mut [f32], variance: &mut [f32], channels: usize) {
         let moved = |running: f32, batch: f64| {
-            ((1.0 - MOMENTUM) * f64::from(running) + MOMENTUM * batch) as f32
+            ((1.0 - NORM_MOMENTUM) * f64::from(running) + NORM_MOMENTUM * batch) as f32
         };
         let unbiased = self.rows / (self.rows - 1.0).max(1.0);
         for channel in 0..channels {

@@ -193,7 +193,9 @@ impl Plan {
         let mut of_input = tail
             .nodes()
             .filter(|(_, node)| node.inputs.iter().any(|value| value.0 == start));
-        let planar = input.channels < LANES && of_input.all(|(_, node)| reads_images(node));
+        let is_used = tail.nodes().next().is_some();
+        let planar =
+            input.channels < LANES && is_used && of_input.all(|(_, node)| reads_images(node));
         let mut nodes = Vec::new();
         for (number, node) in tail.nodes() {
             let shape = tail.shape(crate::backbone::ValueId(number + 1));

@@ -9,7 +9,10 @@
 
 use super::product::Onto;
 use crate::{
-    engine::cpu::{isa::Task, vector::Simd},
+    engine::cpu::{
+        isa::{Isa, Task},
+        vector::Simd,
+    },
     panel::{LANES, SQUARE},
 };
 
@@ -73,13 +76,23 @@ impl WeightGradient<'_> {
     }
 }
 
+/// Settles `task`, whose sums are `[outputs][terms of the task]` squares; returns its dots.
+pub(super) fn settle(sums: &[f32], task: SettleTask<'_>, outputs: usize, isa: Isa) -> Vec<f64> {
+    let mut dots = vec![0.0; outputs * LANES];
+    isa.run(Settle {
+        sums,
+        task,
+        dots: &mut dots,
+    });
+    dots
+}
+
 /// Settles the sums of a task.
-pub(super) struct Settle<'a, 'b> {
-    /// `[output panels][terms of the task]` squares.
-    pub(super) sums: &'a [f32],
-    pub(super) task: SettleTask<'b>,
+struct Settle<'a, 'b> {
+    sums: &'a [f32],
+    task: SettleTask<'b>,
     /// One a channel; the dots are added.
-    pub(super) dots: &'a mut [f64],
+    dots: &'a mut [f64],
 }
 
 impl Task for Settle<'_, '_> {

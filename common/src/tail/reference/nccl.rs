@@ -8,7 +8,7 @@ use std::{ffi::c_char, sync::Mutex};
 use candle_core::{
     CudaStorage, Device, Layout, Result,
     backend::BackendStorage,
-    cuda_backend::cudarc::nccl::{Comm, Id, ReduceOp, result::NcclError},
+    cuda_backend::cudarc::nccl::{Comm, Id, ReduceOp},
 };
 
 use super::super::{Collective, CollectiveError, TrainerError};
@@ -36,10 +36,8 @@ impl Gpus {
         let id = identifier(collective)?;
         let (rank, size) = (collective.rank(), collective.size());
         let communicator = Comm::from_rank(device.cuda_stream(), rank, size, id);
-        let communicator = communicator.map_err(|error| {
-            let remedy = "each process needs a GPU of its own, which --device auto gives it where there are enough";
-            CollectiveError(format!("NCCL does not join their GPUs: {error:?} ({remedy})"))
-        })?;
+        let communicator =
+            communicator.map_err(|error| TrainerError::Join(format!("{error:?}")))?;
         Ok(Some(Self(Mutex::new(Communicator(communicator)))))
     }
 
@@ -64,9 +62,7 @@ impl Gpus {
 fn identifier(collective: &dyn Collective) -> std::result::Result<Id, TrainerError> {
     let mut bytes = [0.0; 128];
     if collective.rank() == 0 {
-        let drawn = Id::new().map_err(|error: NcclError| {
-            CollectiveError(format!("NCCL does not start: {error:?}"))
-        })?;
+        let drawn = Id::new().map_err(|error| TrainerError::Join(format!("{error:?}")))?;
         bytes = drawn.internal().map(f32::from);
     }
     collective.sum(&mut bytes)?;
@@ -79,8 +75,6 @@ fn lost(problem: &str) -> candle_core::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use candle_core::{Tensor, backend::BackendDevice};
 
     use super::{super::super::Alone, *};
@@ -99,6 +93,5 @@ mod tests {
         let sums = gpus.sum(storage, layout).unwrap();
         let sums = sums.to_cpu_storage().unwrap();
         assert_eq!(sums.as_slice::<f32>().unwrap(), [-2.0, 3.5, 0.25]);
-        drop(Arc::new(gpus));
     }
 }

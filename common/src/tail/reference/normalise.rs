@@ -28,8 +28,8 @@ impl Update {
     pub(super) fn apply(self, store: &Store) -> Result<()> {
         for (name, new) in [("running_mean", self.mean), ("running_var", self.variance)] {
             let name = format!("{}.{name}", self.norm);
-            let kept = (store.get(&name)? * f64::from(1.0 - NORM_MOMENTUM))?;
-            store.set(&name, &(kept + (new * f64::from(NORM_MOMENTUM))?)?)?;
+            let kept = (store.get(&name)? * (1.0 - NORM_MOMENTUM))?;
+            store.set(&name, &(kept + (new * NORM_MOMENTUM)?)?)?;
         }
         Ok(())
     }

@@ -24,6 +24,11 @@ impl Moments {
         Ok(Self([store.zeros()?, store.zeros()?]))
     }
 
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Tensor> {
+        self.0.iter().flatten()
+    }
+
     /// Moves the trained tensors of `store` against `gradients`.
     pub(super) fn step(
         &mut self,

@@ -135,7 +135,7 @@ impl<'a> ImageInputs<'a> {
     ) -> Result<(), Failure> {
         let image = self.rows[row as usize].id;
         let sample = self.reader.plan().get(image);
-        let uri = sample.map_or("", |sample| &sample.uri);
+        let (uri, bytes) = sample.map_or(("", 0), |sample| (&*sample.uri, sample.bytes));
         let unusable = |problem: String| {
             let message = format!(
                 "`{}`: {problem} (it was usable when the cache was made: restore it, or extract again)",
@@ -145,6 +145,10 @@ impl<'a> ImageInputs<'a> {
         };
         let read = self.source.read(uri, file);
         read.map_err(|error| unusable(format!("cannot be read: {error}")))?;
+        if file.len() as u64 != bytes {
+            let problem = format!("has {} bytes, not {bytes} as then", file.len());
+            return Err(unusable(problem));
+        }
         let added = match (self.augmentation, purpose) {
             (Some(augmentation), Purpose::Training { epoch }) => {
                 let view = View::Augmented(augmentation, ViewKey::Epoch { image, epoch });

@@ -11,7 +11,7 @@ use common::{
 use super::{
     super::finetune::{
         DEFAULT_FINE_EPOCHS, DEFAULT_FINE_PATIENCE, DEFAULT_FINE_WARMUP, FineSettings,
-        freeze_epochs,
+        freeze_epochs, recorded_precision,
     },
     repeated,
 };
@@ -76,6 +76,7 @@ fn base(tuning: &TuningArgs, args: &SweepTrainingArgs) -> Result<FineSettings, F
         class_weights: args.class_weights.into(),
         val_fraction: args.val_fraction,
         seed: args.seed,
+        precision: recorded_precision(tuning.precision),
         ..FineSettings::default()
     };
     settings.check().map(|()| settings)

@@ -1,6 +1,12 @@
 //! Fine-tunings that are stopped or killed end as if they had not been.
 
-use std::{process::Stdio, thread, time::Duration};
+use std::{
+    fs::{self, File},
+    io::Read,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
 use common::{exit::Exit, random};
 use rand::Rng;
@@ -27,27 +33,27 @@ fn is_as_unbroken(place: &Place) {
 #[test]
 fn a_run_killed_twenty_times_ends_with_the_same_weights() {
     let place = Place::with(&recipe());
+    let started = Instant::now();
     place.run(
         &format!("finetune @cache --out @unbroken {LAST} {OPTIONS}"),
         Exit::Success,
     );
+    let life = started.elapsed().as_millis() as u64;
     let line = format!("finetune @cache --out @run {LAST} {OPTIONS}");
     let mut moments = random::stream(1, "kill");
+    let mut resumed = 0;
     for _ in 0..20 {
-        let mut command = place.command(&line);
-        let mut child = command
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        resumed += u32::from(place.path("run/checkpoint.safetensors").exists());
+        let mut child = start(&place, &line);
         // A moment of its life, not a fact that is waited for.
-        thread::sleep(Duration::from_millis(moments.random_range(0..200)));
+        thread::sleep(Duration::from_millis(moments.random_range(0..life / 3)));
         if child.try_wait().unwrap().is_some() {
             break;
         }
         send("-KILL", child.id());
         child.wait().unwrap();
     }
+    assert!(resumed > 0, "killed before every checkpoint");
     if place.path("run/run.json").metadata().is_err() {
         place.run(&line, Exit::Success);
     }
@@ -72,4 +78,53 @@ fn a_stopped_run_says_how_to_go_on_and_does() {
         said.stderr
     );
     is_as_unbroken(&place);
+}
+
+#[test]
+fn a_run_killed_between_the_heads_epoch_and_the_others_goes_on() {
+    for unfreeze in ["stage7,head", "fc"] {
+        let place = Place::with(&recipe());
+        let options = format!("--unfreeze {unfreeze} --epochs 4 --freeze-epochs 1 --batch-size 40");
+        let line = |run: &str| {
+            format!("finetune @cache --out @{run} {options} --checkpoint-seconds 0 --patience 0")
+        };
+        place.run(&line("unbroken"), Exit::Success);
+        kill_between_phases(&place, &line("run"));
+        let said = place.run(&line("run"), Exit::Success).stderr;
+        let words = "1 epochs and 0 batches of the next are done";
+        assert!(said.contains(words), "{said}");
+        is_as_unbroken(&place);
+    }
+}
+
+/// Kills a training while its checkpoint is that behind the first epoch.
+fn kill_between_phases(place: &Place, line: &str) {
+    let progress = br#"\"epochs\":1,\"batches\":0"#;
+    let is_there = || {
+        let mut header = Vec::new();
+        let file = File::open(place.path("run/checkpoint.safetensors"));
+        let read = file.and_then(|file| file.take(1 << 16).read_to_end(&mut header));
+        let mut places = header.windows(progress.len());
+        read.is_ok() && places.any(|bytes| bytes == progress)
+    };
+    let killed = (0..20).any(|_| {
+        let mut child = start(place, line);
+        while !is_there() && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        send("-KILL", child.id());
+        child.wait().unwrap();
+        let in_time = is_there();
+        if !in_time {
+            fs::remove_dir_all(place.path("run")).unwrap();
+        }
+        in_time
+    });
+    assert!(killed, "never between two phases");
+}
+
+fn start(place: &Place, line: &str) -> Child {
+    let mut command = place.command(line);
+    command.stderr(Stdio::null()).stdout(Stdio::null());
+    command.spawn().unwrap()
 }

@@ -7,7 +7,7 @@ use super::{
         maps::{Maps, Pool},
         outer::Outer,
         product::Onto,
-        settle::{self, Settle, SettleTask, WeightGradient},
+        settle::{self, SettleTask, WeightGradient},
     },
     KERNELS_FLOATS, Winograd,
     grid::Transformed,
@@ -121,12 +121,7 @@ impl Winograd {
                     }
                 }
                 pool.give(points);
-                let mut dots = vec![0.0; outputs * LANES];
-                self.isa.run(Settle {
-                    sums: &sums.as_slice()[..sums_len],
-                    task,
-                    dots: &mut dots,
-                });
+                let dots = settle::settle(&sums.as_slice()[..sums_len], task, outputs, self.isa);
                 pool.give(sums);
                 dots
             });
