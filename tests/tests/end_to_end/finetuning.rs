@@ -32,13 +32,13 @@ fn images_give_the_model_that_their_activations_give() {
     extract_small(&bench, "cache", &layers).exited(0);
     finetune(&bench, "cached", LAST).exited(0);
     let on_the_fly = format!("{LAST} --source images");
-    finetune(&bench, "images", &on_the_fly).exited(0);
-    assert!(model(&bench, "cached") == model(&bench, "images"));
+    finetune(&bench, "fresh", &on_the_fly).exited(0);
+    assert!(model(&bench, "cached") == model(&bench, "fresh"));
 
     let augmented = format!("{on_the_fly} --augment crop-flip");
     finetune(&bench, "augmented", &augmented).exited(0);
     finetune(&bench, "again", &augmented).exited(0);
-    assert!(model(&bench, "augmented") != model(&bench, "images"));
+    assert!(model(&bench, "augmented") != model(&bench, "fresh"));
     assert!(model(&bench, "augmented") == model(&bench, "again"));
 
     extract_small(&bench, "tuned", &["--weights", "augmented"]).exited(0);
