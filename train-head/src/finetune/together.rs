@@ -1,6 +1,6 @@
 //! Training in several processes: the first one writes, the others compute along.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread, time::Duration};
 
 use common::{
     exit::Exit,
@@ -8,6 +8,9 @@ use common::{
 };
 
 use crate::failure::{Failure, OrExit};
+
+/// How long the first process has to say why it failed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The processes that this one was started with.
 pub(crate) struct Together(Arc<dyn Collective>);
@@ -54,6 +57,8 @@ impl Together {
         self.0.sum(&mut failed).or_exit(Exit::Failure)?;
         let done = done?;
         if failed[0] > 0.0 {
+            // Launchers end all of them once one has ended: be it the first, which says why.
+            thread::sleep(LAST_WORDS);
             let message = "the first of the processes that train together has failed";
             return Err(Failure::new(Exit::Failure, message));
         }
@@ -79,7 +84,7 @@ impl Together {
 
 impl Drop for Together {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             self.abandon();
         }
     }

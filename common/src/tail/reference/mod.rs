@@ -2,13 +2,14 @@
 //! plainness over speed, and is the judge of the CPU's own trainer.
 //!
 //! In: a [`Tail`], its tensors, and batches. Out: what [`Trainer`] promises. `network` runs the operations
-//! behind the cut, `normalise` the batch normalisations, `head` the head and its loss, `optimizer`
+//! behind the cut, `convolution` the dense ones, `normalise` the batch normalisations, `head` the head and its loss, `optimizer`
 //! the steps; `store` keeps the tensors under their names, `all_sum` adds up over processes, between GPUs through `nccl`.
 //!
 //! With 16-bit floats only convolutions and the activations between them are in 16 bits: weights,
 //! normalisation, head, gradients and steps stay in f32.
 
 mod all_sum;
+mod convolution;
 mod head;
 #[cfg(feature = "nccl")]
 mod nccl;

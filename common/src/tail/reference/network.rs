@@ -4,13 +4,14 @@ use candle_core::{D, DType, Result, Tensor};
 
 use super::{
     all_sum::AllSum,
+    convolution::convolve,
     normalise::{self, Update},
     store::Store,
 };
 use crate::{
     backbone::{Activation, Conv, Op, Pool},
     engine::{
-        reference::{convolve, pad_for_max, window_of},
+        reference::{pad_for_max, window_of},
         windows::{Window, pad, positions},
     },
     tail::Tail,
@@ -109,8 +110,7 @@ impl Pass<'_> {
     }
 }
 
-/// `padded` without the rows and columns behind the last window: candle's gradient by a convolution's input is
-/// right only where there are as many of both.
+/// `padded` without the rows and columns behind the last window, which have no gradient.
 fn trimmed(conv: &Conv, padded: &Tensor) -> Result<Tensor> {
     let (_, _, height, width) = padded.dims4()?;
     let used = |size: usize| (size - conv.kernel) / conv.stride * conv.stride + conv.kernel;
