@@ -148,3 +148,19 @@ fn a_cache_from_other_activations_is_refused_by_eval() {
         assert!(said.stderr.contains(word), "{}", said.stderr);
     }
 }
+
+#[test]
+fn a_last_batch_of_one_row_has_no_variance_where_maps_are_single_values() {
+    let mut recipe = Recipe {
+        layer: ("stage6", vec![192, 1, 1]),
+        ..recipe()
+    };
+    recipe.preprocessing["crop"] = 32.into();
+    let place = Place::with(&recipe);
+    let line = format!("finetune @cache --out @run {LAST} --epochs 1 --batch-size 7");
+    let said = place.run(&format!("{line} --bn train"), Exit::Usage);
+    for word in ["120 training images", "the last one has 1", "--batch-size"] {
+        assert!(said.stderr.contains(word), "{}", said.stderr);
+    }
+    place.run(&line, Exit::Success);
+}
