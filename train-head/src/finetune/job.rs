@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use common::{
     exit::Exit,
-    head::Head,
+    head::{Head, LossSum, stack::Seen},
+    interrupt::Interrupt,
     tail::{Collective, Cut, Selection, Tail, TailOptions, Tensors, Trainer, Trainers},
 };
 use rand::{Rng, seq::SliceRandom};
@@ -124,6 +125,35 @@ impl Job<'_> {
         order.shuffle(&mut stream("order"));
         let batches = order.chunks(self.settings.batch_size);
         batches.map(<[u32]>::to_vec).collect()
+    }
+
+    /// What all processes have seen, and whether one of them is to stop.
+    pub(crate) fn seen_by_all(
+        &self,
+        seen: Seen,
+        stop: &Interrupt,
+    ) -> Result<(Seen, Option<Exit>), Failure> {
+        let stopped = stop.received();
+        if self.collective.size() == 1 {
+            return Ok((seen, stopped));
+        }
+        let flag = f32::from(u8::from(stopped.is_some()));
+        let mut sums = [
+            seen.loss.total as f32,
+            seen.loss.weight as f32,
+            seen.correct as f32,
+            flag,
+        ];
+        self.collective.sum(&mut sums).or_exit(Exit::Failure)?;
+        let seen = Seen {
+            loss: LossSum {
+                total: f64::from(sums[0]),
+                weight: f64::from(sums[1]),
+            },
+            correct: sums[2] as u64,
+        };
+        let of_another = (sums[3] > 0.0).then_some(Exit::Terminated);
+        Ok((seen, stopped.or(of_another)))
     }
 
     /// The first process's `verdicts`.

@@ -12,6 +12,7 @@
 
 pub(crate) mod backbone;
 pub(crate) mod checkpoint;
+mod checks;
 mod folder;
 pub(crate) mod head;
 pub(crate) mod inputs;
@@ -46,8 +47,7 @@ use self::{
     checkpoint::{Checkpoint, Origin},
     head::{head_of, new_head},
     inputs::{ImageInputs, Inputs},
-    job::{Job, Phase},
-    progress::Progress,
+    job::Job,
     session::Session,
     together::Together,
     training::Keeping,
@@ -105,7 +105,7 @@ fn tune(plan: &FinetunePlan, together: &Together) -> Result<Exit, Failure> {
         collective: together.collective(),
         images: dataset.by_image(&partition.train).collect(),
     };
-    check_last_batch(&job)?;
+    checks::last_batch(&job)?;
     let mut monitor = if together.is_first() {
         Monitor::new(&plan.out, plan.report.verbosity)
             .map_err(|error| cannot_write(&plan.out, &error))?
@@ -136,7 +136,7 @@ fn train<'a>(
         }
         None => Session::begin(job)?,
     };
-    check_place(job, &session.progress)?;
+    checks::place(job, &session.progress)?;
     for line in &session.progress.lines {
         monitor.replay(line).map_err(cannot_tell)?;
     }
@@ -149,42 +149,6 @@ fn train<'a>(
     let bounds = (job.settings.epochs, stop);
     let ending = training::train(&mut session, &keeping, bounds, tell)?;
     Ok((session, ending))
-}
-
-/// Refuses a last batch that leaves a process without a row where it needs one, or a normalisation with a
-/// single value.
-fn check_last_batch(job: &Job) -> Result<(), Failure> {
-    let (rows, processes) = (job.last_batch(), job.collective.size());
-    let problem = if job.trainers.are_on_gpu() && rows < processes {
-        format!("fewer than the {processes} processes have GPUs")
-    } else if rows == 1 && job.tail(Phase::Whole)?.normalises_single_values() {
-        "and --bn train needs two where a map is 1×1".to_owned()
-    } else {
-        return Ok(());
-    };
-    let message = format!(
-        "{} training images in batches of {}: the last one has {rows}, {problem} (choose another --batch-size)",
-        job.images.len(),
-        job.settings.batch_size
-    );
-    Err(Failure::new(Exit::Usage, message))
-}
-
-/// Refuses to go on where the first process is not.
-fn check_place(job: &Job, progress: &Progress) -> Result<(), Failure> {
-    let place = [
-        progress.epochs as f32,
-        progress.batches as f32,
-        progress.steps as f32,
-    ];
-    if job.numbers_of_first(place)? == place {
-        return Ok(());
-    }
-    let message = format!(
-        "process {} does not see the checkpoint that the first one goes on from (put --out into a folder that all processes see)",
-        job.collective.rank()
-    );
-    Err(Failure::new(Exit::Input, message))
 }
 
 /// Exports the best model and says how it went.

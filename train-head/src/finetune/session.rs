@@ -10,8 +10,7 @@ use std::{
 };
 
 use common::{
-    exit::Exit,
-    head::{LossSum, Metrics, Tally, stack::Seen},
+    head::{Metrics, Tally, stack::Seen},
     interrupt::Interrupt,
     tail::{Batch, Step, Tensors, Trainer, TrainerError},
 };
@@ -23,10 +22,7 @@ use super::{
     rates::Rates,
     targets::{Mixing, dropout_key, targets},
 };
-use crate::{
-    failure::{Failure, OrExit},
-    monitor::EpochLine,
-};
+use crate::{failure::Failure, monitor::EpochLine};
 
 /// A training under way.
 pub(crate) struct Session<'a> {
@@ -197,7 +193,7 @@ impl<'a> Session<'a> {
         let settings = self.job.settings;
         self.trainer.reduce().map_err(of_trainer)?;
         let seen = take(&mut self.pending);
-        let (seen, stopped) = seen_by_all(self.job, seen, stop)?;
+        let (seen, stopped) = self.job.seen_by_all(seen, stop)?;
         if !seen.loss.total.is_finite() {
             return Ok(Some(EpochEnd::NonFinite));
         }
@@ -285,31 +281,6 @@ impl<'a> Session<'a> {
             })?;
         Ok(tally.finish())
     }
-}
-
-/// What all processes have seen, and whether one of them is to stop.
-fn seen_by_all(job: &Job, seen: Seen, stop: &Interrupt) -> Result<(Seen, Option<Exit>), Failure> {
-    let stopped = stop.received();
-    if job.collective.size() == 1 {
-        return Ok((seen, stopped));
-    }
-    let flag = f32::from(u8::from(stopped.is_some()));
-    let mut sums = [
-        seen.loss.total as f32,
-        seen.loss.weight as f32,
-        seen.correct as f32,
-        flag,
-    ];
-    job.collective.sum(&mut sums).or_exit(Exit::Failure)?;
-    let seen = Seen {
-        loss: LossSum {
-            total: f64::from(sums[0]),
-            weight: f64::from(sums[1]),
-        },
-        correct: sums[2] as u64,
-    };
-    let of_another = (sums[3] > 0.0).then_some(Exit::Terminated);
-    Ok((seen, stopped.or(of_another)))
 }
 
 pub(crate) fn of_trainer(error: TrainerError) -> Failure {
