@@ -25,7 +25,7 @@ HIDDEN = 32
 IMAGES = (12, 4, 5)
 # Network, layer to cache, patterns, options, and the head in its place.
 CASES = [
-    ("resnet18", "layer3", "layer4", []),
+    ("resnet18", "layer3", "layer4", ["--freeze-epochs", "0"]),
     ("resnet18", "layer3", "layer4", ["--bn", "train", "--head", "mlp", "--hidden", str(HIDDEN)]),
     ("mobilenet-v2", "stage6", "features.17,features.18", ["--bn", "train"]),
 ]
