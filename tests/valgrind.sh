@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the tests of the kernels (engine, JPEG decoding, resizing) under valgrind, which sees reads and writes outside of
+# Runs the tests of the kernels (engine, trainer, JPEG decoding, resizing) under valgrind, which sees reads and writes outside of
 # buffers and values that were never written. Needs valgrind; takes some minutes.
 #   tests/valgrind.sh [FILTER…]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 filters=("$@")
 [ ${#filters[@]} -gt 0 ] || filters=(engine::cpu::tests::layers engine::cpu::int8::tests::layers engine::cpu::int8::tests::products
-    image::jpeg image::resample)
+    tail::cpu::tests::gradients::logits_are tail::cpu::tests::invariants::a_batch_in_parts image::jpeg image::resample)
 binary=$(cargo test --workspace --lib --no-run --locked --message-format=json |
     python3 -c 'import json, sys
 for line in sys.stdin:
