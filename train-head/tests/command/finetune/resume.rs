@@ -12,7 +12,7 @@ use common::{exit::Exit, random};
 use rand::Rng;
 
 use super::{LAST, recipe};
-use crate::fixture::{Place, send};
+use crate::fixture::Place;
 
 /// All that has a state or draws random numbers.
 const OPTIONS: &str = "--epochs 6 --patience 0 --freeze-epochs 1 --bn train --mixup 0.3 --dropout 0.2 --ema 0.9 --accumulate 2 --batch-size 16 --checkpoint-seconds 0";
@@ -50,7 +50,7 @@ fn a_run_killed_twenty_times_ends_with_the_same_weights() {
         if child.try_wait().unwrap().is_some() {
             break;
         }
-        send("-KILL", child.id());
+        child.kill().unwrap();
         child.wait().unwrap();
     }
     assert!(resumed > 0, "killed before every checkpoint");
@@ -112,7 +112,7 @@ fn kill_between_phases(place: &Place, line: &str) {
         while !is_there() && child.try_wait().unwrap().is_none() {
             thread::sleep(Duration::from_millis(1));
         }
-        send("-KILL", child.id());
+        child.kill().unwrap();
         child.wait().unwrap();
         let in_time = is_there();
         if !in_time {
