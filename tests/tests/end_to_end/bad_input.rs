@@ -14,7 +14,7 @@ use std::{
 use common::cache::CacheReader;
 use end_to_end::{Run, Workbench};
 
-use crate::{SMALL, extract_small, small_set};
+use crate::{SMALL, extract_small, on_a_disk, small_set};
 
 /// A PNG whose header says 13000×13000 (169 megapixels) and whose data ends
 /// after a few bytes.
@@ -288,24 +288,18 @@ fn folder_that_is_no_cache_is_left_alone() {
 fn full_disk_ends_the_run_and_keeps_finished_parts() {
     let bench = Workbench::new();
     small_set(&bench, 10, 4);
-    fs::create_dir(bench.path("disk")).unwrap();
     let program = bench.command("extract", &[]).get_program().to_owned();
     let program = program.to_str().unwrap();
     let options = SMALL.join(" ");
-    // A file system of 128 KiB in a mount namespace of its own; it holds some
-    // parts of 4 rows × 5 KiB, but not all.
+    // It holds some parts of 4 rows × 5 KiB, but not all.
     let script = format!(
-        "mount -t tmpfs -o size=128k none disk || exit 99
-         {program} run images --out disk/cache --part-rows 4 {options}
+        "{program} run images --out disk/cache --part-rows 4 {options}
          code=$?
          {program} status disk/cache
          {program} verify disk/cache
          exit $code"
     );
-    let ended = std::process::Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
-        .current_dir(bench.path(""))
-        .run()
+    let ended = on_a_disk(&bench, "128k", &script)
         .exited(1)
         .saying(&["No space left", "the same command resumes"]);
     let parts = ended.stdout.lines().find(|line| line.starts_with("parts"));

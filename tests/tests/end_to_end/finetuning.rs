@@ -1,11 +1,11 @@
 //! `train-head finetune` from images to a backbone that `extract` takes.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use common::tail::Tensors;
-use end_to_end::{Ended, Run, Workbench};
+use end_to_end::{Ended, Workbench};
 
-use crate::{extract_small, small_set};
+use crate::{extract_small, on_a_disk, small_set};
 
 /// Two epochs of the last block and the head.
 const LAST: &str = "--unfreeze stage7,head --epochs 2 --batch-size 4 --seed 3";
@@ -102,14 +102,12 @@ fn a_full_disk_leaves_the_checkpoint_before_to_go_on_from() {
     let bench = Workbench::new();
     small_set(&bench, 2, 4);
     extract_small(&bench, "cache", &["--layer", "stage6"]).exited(0);
-    fs::create_dir(bench.path("disk")).unwrap();
     let program = bench.command("train-head", &[]).get_program().to_owned();
     let program = program.to_str().unwrap();
     let options = format!("{LAST} --checkpoint-seconds 0");
-    // A file system in a mount namespace of its own. A checkpoint takes 12 MB: one has room, but not another beside.
+    // A checkpoint takes 12 MB: one has room, but not another beside.
     let script = format!(
-        "mount -t tmpfs -o size=18m none disk || exit 99
-         {program} finetune cache --out disk/run {options}
+        "{program} finetune cache --out disk/run {options}
          code=$?
          ls disk/run
          mount -o remount,size=200m disk || exit 98
@@ -117,12 +115,11 @@ fn a_full_disk_leaves_the_checkpoint_before_to_go_on_from() {
          cp disk/run/model.safetensors resumed.safetensors
          exit $code"
     );
-    let ended = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
-        .current_dir(bench.path(""))
-        .run()
-        .exited(1)
-        .saying(&["No space left", "make room", "goes on from a checkpoint"]);
+    let ended = on_a_disk(&bench, "18m", &script).exited(1).saying(&[
+        "No space left",
+        "make room",
+        "goes on from a checkpoint",
+    ]);
     assert!(ended.stdout.contains("checkpoint.safetensors"));
     finetune(&bench, "unbroken", LAST).exited(0);
     let resumed = fs::read(bench.path("resumed.safetensors")).unwrap();

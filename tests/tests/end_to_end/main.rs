@@ -27,7 +27,7 @@ use std::{
     process::{Child, Command},
 };
 
-use end_to_end::{Ended, Workbench};
+use end_to_end::{Ended, Run, Workbench};
 
 /// Makes extraction quick.
 const SMALL: [&str; 4] = ["--resize", "64", "--crop", "64"];
@@ -70,6 +70,16 @@ fn sorted_names(folder: &Path) -> Vec<String> {
 fn extract_small(bench: &Workbench, out: &str, options: &[&str]) -> Ended {
     let arguments = [&["run", "images", "--out", out], &SMALL[..], options].concat();
     bench.extract(&arguments)
+}
+
+/// Runs a shell script beside the folder `disk`, a file system of `size` in a mount namespace of its own.
+fn on_a_disk(bench: &Workbench, size: &str, script: &str) -> Ended {
+    std::fs::create_dir(bench.path("disk")).unwrap();
+    let script = format!("mount -t tmpfs -o size={size} none disk || exit 99\n{script}");
+    Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .current_dir(bench.path(""))
+        .run()
 }
 
 /// Sends SIGTERM, which is how a cluster announces the end of a time limit.

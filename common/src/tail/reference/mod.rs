@@ -118,7 +118,7 @@ impl ReferenceTrainer {
         let gradients = loss.backward()?;
         for (held, (_, value)) in self.gradients.iter_mut().zip(self.store.trained()) {
             if let Some(gradient) = gradients.get(value) {
-                // A convolution's gradient by its weights knows what it was made of: held on to, every step would stay.
+                // candle's gradients by parameters may know what they were made of: held on to, every step would stay.
                 *held = (&*held + (gradient * unscale)?)?.detach();
             }
         }
@@ -251,57 +251,24 @@ impl Trainer for ReferenceTrainer {
 mod tests {
     use super::*;
     use crate::{
-        backbone::{Parameters, registry},
-        head::{Head, HeadKind, stack::Method},
-        tail::{Alone, GroupStep, NormMode, Selection, TailOptions},
+        head::{HeadKind, stack::Method},
+        tail::{
+            Alone, NormMode,
+            tests::{Problem, every_operation, options, same, step},
+        },
     };
 
     #[test]
     fn nothing_that_is_kept_holds_on_to_a_step() {
-        let network = registry::find("resnet18").unwrap().network();
-        let selection = Selection::new(&network, &["layer4.1".to_owned()]).unwrap();
-        let start = network.stage("layer3").unwrap().output;
-        let options = TailOptions {
-            input: [16, 16],
-            norm: NormMode::Frozen,
-            head: HeadKind::Linear,
-            classes: 2,
-            dropout: 0.0,
-        };
-        let parameters = Parameters::synthetic(&network);
-        let tail = Tail::new(network, start, selection, options).unwrap();
-        let tensors = tail.tensors(&parameters, &Head::zeros(HeadKind::Linear, 512, 2));
-        let compute = Compute {
-            device: Device::Cpu,
-            precision: Precision::F32,
-        };
-        let (inputs, group) = (
-            vec![0.5; tail.input_shape().len()],
-            GroupStep {
-                learning_rate: 0.1,
-                weight_decay: 0.0,
-            },
-        );
-        let groups = vec![group; tail.trained().len()];
-        let mut trainer = ReferenceTrainer::new(tail, &tensors, compute, Box::new(Alone)).unwrap();
-        let batch = Batch {
-            inputs: &inputs,
-            targets: &[0.0, 1.0],
-            scale: 1.0,
-            first_row: 0,
-            dropout_key: 0,
-        };
+        let options = options([23, 29], NormMode::Frozen, HeadKind::Linear);
+        let problem = Problem::new(every_operation(same), None, &["all"], options);
+        let mut trainer = problem.try_reference(Box::new(Alone)).unwrap();
+        let batch = problem.batch(0, 3);
         trainer.accumulate(&batch).unwrap();
-        trainer
-            .step(&Step {
-                number: 1,
-                method: Method::AdamW,
-                scale: 1.0,
-                groups: &groups,
-            })
-            .unwrap();
+        let groups = problem.groups(0.1, 0.0);
+        trainer.step(&step(Method::AdamW, 1, &groups)).unwrap();
         trainer.accumulate(&batch).unwrap();
-        let kept = trainer.gradients.iter().chain(trainer.moments.all());
-        assert!(kept.into_iter().all(|tensor| !tensor.track_op()));
+        let mut kept = trainer.gradients.iter().chain(trainer.moments.all());
+        assert!(kept.all(|tensor| !tensor.track_op()));
     }
 }

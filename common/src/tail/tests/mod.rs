@@ -37,7 +37,7 @@ const EXECUTORS: [Executor; 2] = [Executor::Cpu, Executor::Reference];
 
 /// A tail with tensors and rows to train it on.
 #[derive(Clone)]
-struct Problem {
+pub(super) struct Problem {
     tail: Tail,
     tensors: Tensors,
     rows: usize,
@@ -48,7 +48,12 @@ struct Problem {
 impl Problem {
     /// The tail of `network` behind the stage `start` (`None`: all of it) with what `patterns` select;
     /// weights, inputs and targets are made by formula.
-    fn new(network: Network, start: Option<&str>, patterns: &[&str], options: TailOptions) -> Self {
+    pub(super) fn new(
+        network: Network,
+        start: Option<&str>,
+        patterns: &[&str],
+        options: TailOptions,
+    ) -> Self {
         let patterns: Vec<_> = patterns.iter().map(|p| (*p).to_owned()).collect();
         let selection = Selection::new(&network, &patterns).unwrap();
         let start = start.map_or(ValueId(0), |name| network.stage(name).unwrap().output);
@@ -89,7 +94,7 @@ impl Problem {
         }
     }
 
-    fn try_reference(
+    pub(super) fn try_reference(
         &self,
         collective: Box<dyn Collective>,
     ) -> Result<ReferenceTrainer, TrainerError> {
@@ -101,7 +106,7 @@ impl Problem {
     }
 
     /// The rows from `first` to before `end`, as a part of a step on all rows.
-    fn batch(&self, first: usize, end: usize) -> Batch<'_> {
+    pub(super) fn batch(&self, first: usize, end: usize) -> Batch<'_> {
         let (width, classes) = (self.tail.input_shape().len(), self.tail.options().classes);
         Batch {
             inputs: &self.inputs[first * width..end * width],
@@ -113,7 +118,7 @@ impl Problem {
     }
 
     /// How every tensor is moved alike.
-    fn groups(&self, learning_rate: f32, weight_decay: f32) -> Vec<GroupStep> {
+    pub(super) fn groups(&self, learning_rate: f32, weight_decay: f32) -> Vec<GroupStep> {
         let group = GroupStep {
             learning_rate,
             weight_decay,
@@ -123,7 +128,7 @@ impl Problem {
 }
 
 /// The step `number` without clipping.
-fn step(method: Method, number: i32, groups: &[GroupStep]) -> Step<'_> {
+pub(super) fn step(method: Method, number: i32, groups: &[GroupStep]) -> Step<'_> {
     Step {
         number,
         method,
@@ -154,7 +159,7 @@ fn soft_targets(rows: usize, classes: usize) -> Vec<f32> {
     normalised.collect()
 }
 
-fn options(input: [usize; 2], norm: NormMode, head: HeadKind) -> TailOptions {
+pub(super) fn options(input: [usize; 2], norm: NormMode, head: HeadKind) -> TailOptions {
     TailOptions {
         input,
         norm,
@@ -166,7 +171,7 @@ fn options(input: [usize; 2], norm: NormMode, head: HeadKind) -> TailOptions {
 
 /// Every operation on shapes that divide evenly by nothing: `stem` (pixels to 4 channels), `pool`
 /// (its maxima), `block` (an inverted residual beside a shortcut with a stride), `avgpool`.
-fn every_operation(padding: fn(usize) -> Padding) -> Network {
+pub(super) fn every_operation(padding: fn(usize) -> Padding) -> Network {
     let conv = |name: &str, channels: [usize; 2], kernel, stride, groups, activation| {
         Op::Conv(Conv {
             name: format!("{name}.conv"),
@@ -210,7 +215,7 @@ fn symmetric(kernel: usize) -> Padding {
     Padding::Symmetric(kernel / 2)
 }
 
-fn same(_kernel: usize) -> Padding {
+pub(super) fn same(_kernel: usize) -> Padding {
     Padding::Same
 }
 
