@@ -122,7 +122,8 @@ def main() -> int:
     for _ in range(options.rounds):
         for who, rounds in found.items():
             rounds.append(run(who, options))
-    print(f"{options.backbone} from {options.unfreeze} on, norms {options.norm}, batch {options.batch}, {options.device} {options.precision}, {options.threads} threads")
+    where = f"{options.device} {options.precision}, {options.threads} threads"
+    print(f"{options.backbone} from {options.unfreeze} on, norms {options.norm}, batch {options.batch}, {where}")
     medians = {who: statistics.median(one["median"] for one in rounds) for who, rounds in found.items()}
     peaks = {who: max(one["peak_mb"] for one in rounds) for who, rounds in found.items()}
     for who, rounds in found.items():

@@ -28,10 +28,7 @@ impl Together {
 
     /// Refuses that some of them `have` something and others do not.
     pub(crate) fn all_or_none(&self, have: &str, own: bool) -> Result<(), Failure> {
-        let size = self.0.size();
-        let mut count = [f32::from(u8::from(own))];
-        self.0.sum(&mut count).or_exit(Exit::Failure)?;
-        let count = count[0] as usize;
+        let (count, size) = (self.count(own)?, self.0.size());
         if count == 0 || count == size {
             return Ok(());
         }
@@ -39,6 +36,13 @@ impl Together {
             "{count} of the {size} processes {have} (start as many as there are GPUs, or use --device cpu)"
         );
         Err(Failure::new(Exit::Device, message))
+    }
+
+    /// How many of them say yes.
+    fn count(&self, own: bool) -> Result<usize, Failure> {
+        let mut count = [f32::from(u8::from(own))];
+        self.0.sum(&mut count).or_exit(Exit::Failure)?;
+        Ok(count[0] as usize)
     }
 
     /// Whether it is this one that writes and speaks.
@@ -53,10 +57,9 @@ impl Together {
         act: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<Option<T>, Failure> {
         let done = self.is_first().then(act).transpose();
-        let mut failed = [f32::from(u8::from(done.is_err()))];
-        self.0.sum(&mut failed).or_exit(Exit::Failure)?;
+        let failed = self.count(done.is_err())?;
         let done = done?;
-        if failed[0] > 0.0 {
+        if failed > 0 {
             // Launchers end all of them once one has ended: be it the first, which says why.
             thread::sleep(LAST_WORDS);
             let message = "the first of the processes that train together has failed";

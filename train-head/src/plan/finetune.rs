@@ -112,17 +112,11 @@ pub(crate) struct FineSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) augment: Option<String>,
     /// Whether the frozen part runs on the images themselves.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) on_images: bool,
     /// Arithmetic of convolutions; `None`: f32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) precision: Option<String>,
-}
-
-/// Whether a setting is off, and need not be recorded.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 /// `precision` as the settings have it.
